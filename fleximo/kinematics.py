@@ -1,0 +1,61 @@
+"""Rotations -> positions and back: forward kinematics, two-bone inverse kinematics, positions -> rotations.
+
+Pure functions over arrays and a `Rig`; knows nothing of motions, contacts or pictures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fleximo import rotations as rot
+from fleximo.arrays import FloatArray
+from fleximo.rig import Rig
+
+__all__ = ["forward", "landmark_positions", "two_bone_ik"]
+
+
+def forward(rig: Rig, rotations: FloatArray, root: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """World rotations (T,J,4) and positions (T,J,3) in m of local `rotations` (T,J,4) with the root at `root` (T,3)."""
+    world = np.empty(rotations.shape)
+    joints = np.empty((*rotations.shape[:2], 3))
+    for joint, parent in enumerate(rig.parents.tolist()):
+        if parent < 0:
+            world[:, joint] = rotations[:, joint]
+            joints[:, joint] = root
+        else:
+            world[:, joint] = rot.multiply(world[:, parent], rotations[:, joint])
+            joints[:, joint] = joints[:, parent] + rot.rotate(world[:, parent], rig.rest_offsets[joint])
+    return world, joints
+
+
+def landmark_positions(rig: Rig, world: FloatArray, joints: FloatArray, names: tuple[str, ...]) -> FloatArray:
+    """World positions (T,N,3) in m of joints or landmarks called `names`, from the result of `forward`."""
+    points = np.empty((joints.shape[0], len(names), 3))
+    for column, name in enumerate(names):
+        if name in rig.landmarks:
+            joint_name, offset = rig.landmarks[name]
+            joint = rig.index(joint_name)
+            points[:, column] = joints[:, joint] + rot.rotate(world[:, joint], np.asarray(offset))
+        else:
+            points[:, column] = joints[:, rig.index(name)]
+    return points
+
+
+def two_bone_ik(
+    start: FloatArray, target: FloatArray, upper: float, lower: float, pole: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Places the middle joint of a two-bone limb.
+
+    `start`, `target`: (T,3) m ends of the limb; `upper`, `lower`: bone lengths in m; `pole`: (T,3) direction towards
+    which the middle joint bends. Returns (middle (T,3), end (T,3)). A target out of reach is approached along its
+    direction, so `end` differs from `target` there.
+    """
+    reach = target - start
+    distance = np.linalg.norm(reach, axis=-1, keepdims=True)
+    along = reach / np.maximum(distance, 1e-9)
+    clamped = np.clip(distance, abs(upper - lower) + 1e-6, (upper + lower) * 0.99999)
+    side = pole - (pole * along).sum(axis=-1, keepdims=True) * along
+    side = side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-9)
+    foot = (upper**2 - lower**2 + clamped**2) / (2.0 * clamped)
+    height = np.sqrt(np.maximum(upper**2 - foot**2, 0.0))
+    return start + along * foot + side * height, start + along * clamped
