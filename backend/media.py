@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from fleximo.errors import FleximoError
 from fleximo.timing import as_fps
 from fleximo.video import Video
 
-__all__ = ["GOP", "VideoWriter", "concatenate", "read_frames", "read_video", "write_video"]
+__all__ = ["GOP", "Piece", "VideoWriter", "concatenate", "read_frames", "read_video", "write_video"]
 
 av.logging.set_level(av.logging.ERROR)
 
@@ -123,28 +124,36 @@ def write_video(path: Path, video: Video, *, lossless: bool = False) -> None:
         writer.write(video.frames)
 
 
-def concatenate(parts: Sequence[Path], path: Path) -> None:
-    """Joins files of one codec, size and rate by copying their packets; nothing is decoded. All or nothing."""
+@dataclass(frozen=True)
+class Piece:
+    """The frames `[start, stop)` of a file; `stop` None = to its end. Of H.264, `start` must begin a group."""
+
+    path: Path
+    start: int = 0
+    stop: int | None = None
+
+
+def concatenate(pieces: Sequence[Piece], path: Path) -> None:
+    """Joins pieces of one codec, size and rate by copying their packets; nothing is decoded. All or nothing."""
+    pieces = [piece for piece in pieces if piece.stop is None or piece.stop > piece.start]
     temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         with _file_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _open_for_writing(temporary) as target, contextlib.ExitStack() as stack:
-                sources = [stack.enter_context(av.open(str(part))) for part in parts]
-                template = sources[0].streams.video[0]
-                stream = target.add_stream_from_template(template)
-                stream.time_base = template.time_base
-                rate = Fraction(template.average_rate or 1)
-                number = itertools.count()
-                for source in sources:
-                    for packet in source.demux(source.streams.video[0]):
-                        if packet.size == 0:
-                            continue
-                        packet.stream = stream
-                        packet.time_base = 1 / rate
-                        packet.pts = packet.dts = next(number)
-                        packet.duration = 1
-                        target.mux(packet)
+            with _open_for_writing(temporary) as target:
+                stream, number = None, itertools.count()
+                for piece in pieces:
+                    with av.open(str(piece.path)) as source:
+                        template = source.streams.video[0]
+                        if stream is None:
+                            stream = target.add_stream_from_template(template)
+                            duration = 1 / Fraction(template.average_rate or 1)
+                        packets = (packet for packet in source.demux(template) if packet.size)
+                        for packet in itertools.islice(packets, piece.start, piece.stop):
+                            packet.stream, packet.time_base = stream, duration
+                            packet.pts = packet.dts = next(number)
+                            packet.duration = 1
+                            target.mux(packet)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

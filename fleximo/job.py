@@ -10,12 +10,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from fleximo.camera import Camera, Framing
 from fleximo.errors import FleximoError
-from fleximo.files import canonical_json
+from fleximo.files import canonical_json, read_bytes, read_json, write_atomic, write_json
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.pose_track import PoseSignal, PoseTrack
@@ -45,7 +46,7 @@ class RenderJob:
     settings: Mapping[str, Any] = field(default_factory=dict)  # JSON values; the engine's own config
     seed: int = 0
     window: tuple[int, int] | None = None  # render only the frames [start, stop); None = all
-    previous: str | None = None  # digest of the master of the render that this one changes
+    previous: str | None = None  # digest of the job whose finished render supplies the frames outside `window`
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
@@ -108,6 +109,26 @@ class RenderJob:
     def digest(self) -> str:
         """The cache key: sha256 of the canonical document (which names its blobs by digest)."""
         return blob_digest(canonical_json(self.document()[0]))
+
+    def save(self, folder: Path) -> None:
+        """Writes `job.json` and `blobs/<sha256>` into `folder`, the document last: it names only what is there."""
+        document, blobs = self.document()
+        for digest, content in blobs.items():
+            if not (folder / "blobs" / digest).is_file():
+                write_atomic(folder / "blobs" / digest, content)
+        write_json(folder / "job.json", document)
+
+    @classmethod
+    def load(cls, folder: Path) -> RenderJob:
+        """Reads what `save` wrote; each blob is checked against its digest. Raises `FleximoError`."""
+
+        def read_blob(digest: str) -> bytes:
+            content = read_bytes(folder / "blobs" / Path(digest).name)
+            if blob_digest(content) != digest:
+                raise FleximoError(f"The blob {digest} in {folder} is damaged.", code="damaged_blob")
+            return content
+
+        return cls.from_document(read_json(folder / "job.json"), read_blob)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], read_blob: Callable[[str], bytes]) -> RenderJob:

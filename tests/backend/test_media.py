@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from backend.media import GOP, VideoWriter, concatenate, read_frames, read_video, write_video
+from backend.media import GOP, Piece, VideoWriter, concatenate, read_frames, read_video, write_video
 from fleximo import FleximoError, Video
 
 
@@ -66,7 +66,7 @@ def test_joined_parts_equal_the_frames_of_the_parts(tmp_path: Path, lossless: bo
         parts.append(tmp_path / f"{number}.mkv")
         write_video(parts[-1], Video(frames[start : start + GOP], Fraction(30)), lossless=lossless)
     out = tmp_path / ("joined.mkv" if lossless else "joined.mp4")
-    concatenate(parts, out)
+    concatenate([Piece(part) for part in parts], out)
     joined = read_video(out)
     apart = np.concatenate([read_video(part).frames for part in parts])
     assert np.array_equal(joined.frames, apart)
@@ -76,6 +76,20 @@ def test_joined_parts_equal_the_frames_of_the_parts(tmp_path: Path, lossless: bo
     with av.open(str(out)) as container:
         times = [packet.pts * packet.time_base for packet in container.demux(video=0) if packet.size]
     assert np.allclose(np.diff([float(t) for t in times]), 1 / 30, atol=1e-3)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_piece_in_the_middle_is_exchanged_and_the_rest_untouched(tmp_path: Path, lossless: bool) -> None:
+    old, new = moving_picture(4 * GOP), moving_picture(GOP, seed=1)
+    suffix = ".mkv" if lossless else ".mp4"
+    write_video(tmp_path / f"old{suffix}", Video(old, Fraction(25)), lossless=lossless)
+    write_video(tmp_path / "new.mkv", Video(new, Fraction(25)), lossless=lossless)
+    old_file, out = tmp_path / f"old{suffix}", tmp_path / f"out{suffix}"
+    concatenate([Piece(old_file, 0, GOP), Piece(tmp_path / "new.mkv"), Piece(old_file, 2 * GOP)], out)
+    frames, before = read_video(out).frames, read_video(old_file).frames
+    assert np.array_equal(frames[:GOP], before[:GOP])
+    assert np.array_equal(frames[2 * GOP :], before[2 * GOP :])
+    assert np.array_equal(frames[GOP : 2 * GOP], read_video(tmp_path / "new.mkv").frames)
 
 
 def test_the_same_frames_give_the_same_file(tmp_path: Path) -> None:
