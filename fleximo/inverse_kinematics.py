@@ -31,7 +31,9 @@ _BRANCHES = {
     "left_wrist": tuple(f"left_{finger}1" for finger in FINGERS),
     "right_wrist": tuple(f"right_{finger}1" for finger in FINGERS),
 }
-_BENT = 0.17  # sine of the bend (10 degrees) from which on the bend's plane is trusted for the twist
+_BENT = 0.17  # sine of the bend (10 degrees) from which on the bend's plane tells the twist
+_WELL_BENT = 0.60  # ... and from which on (37 degrees) it is trusted alone; between them the neighbours have a say
+_SMOOTH_FRAMES = 3.0  # standard deviation of how far that say reaches
 _FLIP_FRAMES = 3  # a limb bends back the other way within so few frames only by overstretching, never by turning
 
 
@@ -171,7 +173,12 @@ def _add_head(skeleton: _Skeleton, world: dict[str, FloatArray], face_points: Ma
 
 
 def _add_limb(
-    skeleton: _Skeleton, world: dict[str, FloatArray], upper: str, hinge: str, end: str, axis: tuple[float, float, float]
+    skeleton: _Skeleton,
+    world: dict[str, FloatArray],
+    upper: str,
+    hinge: str,
+    end: str,
+    axis: tuple[float, float, float],
 ) -> None:
     """World rotations of the upper joint (twist from the bend) and of the hinge (nearest to the upper)."""
     parent = skeleton.rig.joint_names[skeleton.rig.parents[skeleton.rig.index(upper)]]
@@ -204,7 +211,22 @@ def _bend_twist(along: FloatArray, lower: FloatArray, hinge_axis: FloatArray) ->
     side = np.cumprod(np.concatenate(([1.0], np.where(flips, -1.0, 1.0))))
     side *= 1.0 if (side * bend[bent]).sum() >= 0.0 else -1.0
     angles = np.unwrap(angles + np.where(side < 0.0, np.pi, 0.0))
-    return np.interp(np.arange(len(along)), bent, angles)
+    return _steadied(np.interp(np.arange(len(along)), bent, angles), bend)
+
+
+def _steadied(angles: FloatArray, bend: FloatArray) -> FloatArray:
+    """`angles` (T,), drawn to those of the better bent frames around where the limb is nearly straight.
+
+    There the plane of the bend turns fast without the limb turning, and the error of the positions is all it shows.
+    """
+    reach = int(3 * _SMOOTH_FRAMES)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _SMOOTH_FRAMES) ** 2)
+    weight = np.square(bend) + 1e-4
+    padded, padded_weight = np.pad(angles * weight, reach, mode="edge"), np.pad(weight, reach, mode="edge")
+    around = np.convolve(padded, kernel, mode="valid") / np.convolve(padded_weight, kernel, mode="valid")
+    trust = np.clip((bend - _BENT) / (_WELL_BENT - _BENT), 0.0, 1.0)
+    trust = trust * trust * (3.0 - 2.0 * trust)
+    return np.asarray(around + trust * (angles - around))
 
 
 def _add_hand(skeleton: _Skeleton, world: dict[str, FloatArray], side: str) -> None:

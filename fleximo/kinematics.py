@@ -1,6 +1,7 @@
-"""Rotations -> positions and back: forward kinematics, two-bone inverse kinematics, positions -> rotations.
+"""Rotations -> positions: forward kinematics, and the two-bone inverse that places a knee or an elbow.
 
-Pure functions over arrays and a `Rig`; knows nothing of motions, contacts or pictures.
+Pure functions over arrays and a `Rig`; knows nothing of motions, contacts or pictures. Whole poses are turned back
+into rotations by `inverse_kinematics`.
 """
 
 from __future__ import annotations
