@@ -1,0 +1,187 @@
+"""Where the operating systems differ: file locks, private files, living processes, killing.
+
+The only module with calls that exist on one system only; each has its branch for the others. Knows nothing of what
+the files and processes are for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from fleximo.errors import FleximoError
+
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+else:
+    import fcntl
+
+__all__ = [
+    "FileLock",
+    "kill_process",
+    "make_private_folder",
+    "process_is_alive",
+    "replace_file",
+    "sync_folder",
+    "user_data_root",
+    "write_private",
+]
+
+_REPLACE_TRIES = 20  # a virus scanner or a player may hold a file for a moment on Windows
+_STILL_ACTIVE = 259
+_QUERY_LIMITED_INFORMATION = 0x1000
+
+
+def user_data_root() -> Path:
+    """The folder in which this platform expects the data of programs."""
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+
+
+class FileLock:
+    """A lock of the operating system on one file; freed when the process ends, however it ends.
+
+    The holder's process id stands in the file, for messages. Not inherited by child processes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle = -1
+
+    def acquire(self, timeout_s: float = 0.0) -> bool:
+        """Tries for `timeout_s` seconds; False if another process holds the lock."""
+        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + timeout_s
+        while not _try_lock(self._handle):
+            if time.monotonic() >= deadline:
+                os.close(self._handle)
+                self._handle = -1
+                return False
+            time.sleep(0.02)
+        # The id lies behind the locked first byte: on Windows others may not read a locked range.
+        os.ftruncate(self._handle, 1)
+        os.lseek(self._handle, 1, os.SEEK_SET)
+        os.write(self._handle, str(os.getpid()).encode())
+        return True
+
+    def release(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def holder(self) -> int | None:
+        """The process id that the last holder wrote, None if there is none."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(1)
+                return int(file.read(20))
+        except (OSError, ValueError):
+            return None
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            os.lseek(handle, 0, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK, errno.EWOULDBLOCK):
+            return False
+        raise
+    return True
+
+
+def process_is_alive(pid: int) -> bool:
+    """Whether a process with this id runs, ours or another user's."""
+    if pid <= 0:
+        return False
+    if sys.platform == "win32":
+        # os.kill(pid, 0) would end the process there.
+        kernel = ctypes.windll.kernel32
+        handle = kernel.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
+        if not handle:
+            return False
+        code = ctypes.c_ulong()
+        kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+        kernel.CloseHandle(handle)
+        return code.value == _STILL_ACTIVE
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def kill_process(pid: int) -> None:
+    """Ends a process at once; quiet if it is gone already."""
+    with contextlib.suppress(ProcessLookupError, PermissionError, OSError):
+        if sys.platform == "win32":
+            os.kill(pid, signal.SIGTERM)  # TerminateProcess
+        else:
+            os.kill(pid, signal.SIGKILL)
+
+
+def make_private_folder(path: Path) -> None:
+    """Makes `path` (and its parents), readable by this user alone where modes exist.
+
+    On Windows the user's own folders are private by their access list.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if sys.platform != "win32":
+            path.chmod(0o700)
+    except OSError as error:
+        raise FleximoError(
+            f"The folder {path} cannot be made: {error.strerror or error}.",
+            code="unwritable_file",
+            remedy="Choose a folder that you may write to, with --data or FLEXIMO_DATA.",
+        ) from None
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Writes a file that only this user may read, all or nothing; never readable by others for a moment."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    replace_file(temporary, path)
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """`os.replace`, tried again for a second where Windows refuses because somebody reads the target."""
+    for attempt in range(_REPLACE_TRIES):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if sys.platform != "win32" or attempt == _REPLACE_TRIES - 1:
+                raise
+            time.sleep(0.05)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes renames in `path` survive a power cut; Windows offers no such call and needs none."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
