@@ -159,14 +159,14 @@ def concatenate(pieces: Sequence[Piece], path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_frames(path: Path) -> Iterator[Frames]:
-    """The frames (H,W,3) uint8 RGB of a video file, one after another."""
+def read_frames(path: Path, start: int = 0, stop: int | None = None) -> Iterator[Frames]:
+    """The frames `[start, stop)` of a video file, each (H,W,3) uint8 RGB, one after another."""
     with _file_errors(path), av.open(str(path)) as container:
         if not container.streams.video:
             raise FleximoError(f"{path} holds no video.", code="unreadable_file")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        for frame in container.decode(stream):
+        for frame in itertools.islice(container.decode(stream), start, stop):
             if frame.format.name in ("bgr0", "bgra"):
                 yield np.ascontiguousarray(frame.to_ndarray(format="bgra")[:, :, 2::-1])
             else:

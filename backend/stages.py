@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Protocol
 
+from fleximo.errors import Notice
 from fleximo.job import RenderJob
 from fleximo.motion import Motion
 from fleximo.person import Person
@@ -53,3 +54,7 @@ class VideoModel(Protocol):
     window: int | None
 
     def render(self, job: RenderJob, progress: Progress) -> Video: ...
+
+    def notices(self, job: RenderJob) -> tuple[Notice, ...]:
+        """What this engine cannot show of the job, told before or after rendering."""
+        ...

@@ -1,0 +1,69 @@
+"""The engines and models by name: one line each. Imported lazily, so that naming them costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from backend.stages import MotionModel, VideoModel
+from fleximo.errors import FleximoError
+
+__all__ = ["MOTION_MODELS", "VIDEO_MODELS", "Engine", "motion_model", "video_model"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What is known of a video model before it is loaded."""
+
+    load: Callable[[], VideoModel]
+    fidelity: str  # "draft" or "full"; anything on unverified weights reports "stand_in"
+    default_fps: Fraction
+
+
+def _draft() -> VideoModel:
+    from backend.models.draft import DraftPuppet
+
+    return DraftPuppet()
+
+
+def _moves() -> MotionModel:
+    from backend.models.parametric import ParametricMoves
+
+    return ParametricMoves()
+
+
+VIDEO_MODELS: dict[str, Engine] = {"draft": Engine(_draft, "draft", Fraction(30))}
+MOTION_MODELS: dict[str, Callable[[], MotionModel]] = {"moves": _moves}
+
+_loaded: dict[str, VideoModel] = {}
+
+
+def engine(name: str) -> Engine:
+    """The catalogue entry of the video model `name`; raises `FleximoError` that lists the names there are."""
+    if name not in VIDEO_MODELS:
+        raise FleximoError(
+            f"The engine {name!r} is not known.",
+            code="unknown_engine",
+            remedy=f"Choose one of: {', '.join(VIDEO_MODELS)}.",
+        )
+    return VIDEO_MODELS[name]
+
+
+def video_model(name: str) -> VideoModel:
+    """The video model `name`, loaded once per process and kept warm."""
+    entry = engine(name)
+    if name not in _loaded:
+        _loaded[name] = entry.load()
+    return _loaded[name]
+
+
+def motion_model(name: str) -> MotionModel:
+    """The text-to-motion model `name`."""
+    if name not in MOTION_MODELS:
+        raise FleximoError(
+            f"The motion model {name!r} is not known.",
+            code="unknown_model",
+            remedy=f"Choose one of: {', '.join(MOTION_MODELS)}.",
+        )
+    return MOTION_MODELS[name]()

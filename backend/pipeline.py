@@ -1,0 +1,231 @@
+"""The whole way from a text and a photo to a video, one stage after another, every intermediate returned.
+
+text -> plan -> 3D motion -> (photo -> person) -> camera, bone lengths and 2D signal -> frames -> files
+(Fleximo, arXiv 2411.19459, section 3; what differs from the paper is said where it differs). Knows the order of the
+stages and nothing of how any of them works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from fleximo.planner import RulePlanner
+
+from backend import catalog
+from backend.media import GOP, Piece, VideoWriter, concatenate, read_frames
+from backend.models import detect
+from backend.stages import Progress, VideoModel, silent
+from fleximo import take
+from fleximo.errors import FleximoError, Notice
+from fleximo.files import write_atomic
+from fleximo.job import RenderJob
+from fleximo.motion import Motion
+from fleximo.person import Person
+from fleximo.plan import MotionPlan
+from fleximo.video import Video
+
+__all__ = ["Animation", "Rendered", "Request", "animate", "render_job"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks for: the options of `fleximo animate`."""
+
+    photo: bytes  # PNG, JPEG or WebP
+    text: str = ""
+    motion: Motion | None = None  # given: text-to-motion is skipped
+    points: Mapping[str, Any] | None = None  # manual key points {name: [x, y]}, photo px
+    choose: int | None = None  # which of several people, from the left, 0 = the first
+    engine: str = "draft"
+    motion_model: str = "moves"
+    fps: Fraction | None = None  # None: the engine's default
+    size: tuple[int, int] | None = None  # (W, H) px; None: 576x1024 or 1024x576
+    seed: int = 0
+    rescale: str = "bones"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A finished render: the files and what it took."""
+
+    master: Path  # FFV1, lossless
+    video: Path  # H.264
+    frames: int
+    fps: Fraction
+    size: tuple[int, int]
+    notices: tuple[Notice, ...]
+    seconds: float
+    frames_rendered: int  # fewer than `frames` when a window was rendered or an interrupted render went on
+
+
+@dataclass(frozen=True)
+class Animation:
+    """Everything that was made on the way."""
+
+    request: Request
+    plan: MotionPlan | None
+    motion: Motion  # as planned, on the default rig
+    person: Person
+    job: RenderJob
+    rendered: Rendered
+    notices: tuple[Notice, ...]
+    timings_s: dict[str, float]
+
+
+def animate(request: Request, folder: Path, progress: Progress = silent) -> Animation:
+    """Text (or a motion) and one photo -> a video in `folder`; raises `FleximoError` at the first stage that cannot."""
+    timings: dict[str, float] = {}
+    fps = request.fps or catalog.engine(request.engine).default_fps
+
+    plan, motion = None, request.motion
+    if motion is None:
+        with _timed(timings, "plan"):
+            plan = RulePlanner().plan(request.text).with_seed(request.seed)
+        with _timed(timings, "motion"):
+            motion = catalog.motion_model(request.motion_model).generate(plan, _part(progress, 0.0, 0.05))
+    with _timed(timings, "detect"):
+        person = detect.detect(request.photo, points=request.points, choose=request.choose)
+        detect.release()
+        progress(0.12, "found the person")
+    with _timed(timings, "rescale"):
+        job = take.make_job(
+            motion,
+            person,
+            request.photo,
+            fps=fps,
+            size=request.size,
+            engine=request.engine,
+            settings=request.settings,
+            seed=request.seed,
+            rescale=request.rescale,
+        )
+    with _timed(timings, "render"):
+        rendered = render_job(job, folder, _part(progress, 0.12, 1.0))
+    notices = (*(plan.notices if plan else ()), *person.notices, *rendered.notices)
+    return Animation(request, plan, motion, person, job, rendered, notices, timings)
+
+
+def render_job(job: RenderJob, folder: Path, progress: Progress = silent, *, previous: Path | None = None) -> Rendered:
+    """Renders `job` into `folder` as `master.mkv` and `video.mp4`, window by window.
+
+    Finished windows are kept in `folder/windows`, so that the same call after a kill or a cancel goes on where it
+    stopped. If the job has a window and `previous` is the folder of the finished render that it changes, all other
+    frames are copied from there and the result is whole again.
+    """
+    started = time.monotonic()
+    model = catalog.video_model(job.engine)
+    parts, master, video = folder / "windows", folder / "master.mkv", folder / "video.mp4"
+    patched = previous is not None and job.window is not None
+    windows = _windows(job, model)
+    _claim(parts, job)
+    rendered = _render_windows(job, model, windows, parts, progress, with_h264=not patched)
+    lossless = [Piece(parts / f"{_name(window)}.ffv1.mkv") for window in windows]
+    if previous is not None and job.window is not None:
+        _splice(job, job.window, lossless, previous, folder)
+    else:
+        concatenate(lossless, master)
+        concatenate([Piece(parts / f"{_name(window)}.h264.mkv") for window in windows], video)
+    shutil.rmtree(parts, ignore_errors=True)
+    progress(1.0, "done")
+    start, stop = (0, len(job.signal.track)) if patched else job.frames
+    seconds = time.monotonic() - started
+    return Rendered(master, video, stop - start, job.fps, job.size, model.notices(job), seconds, rendered)
+
+
+def _splice(job: RenderJob, window: tuple[int, int], pieces: list[Piece], previous: Path, folder: Path) -> None:
+    """Puts new frames into a copy of a finished render: packets of the rest are copied, in mp4 by whole groups."""
+    start, stop = window
+    old, master = previous / "master.mkv", folder / "master.mkv"
+    concatenate([Piece(old, 0, start), *pieces, Piece(old, stop)], master)
+    first, last = start - start % GOP, min(len(job.signal.track), stop + -stop % GOP)
+    changed = folder / "windows" / "changed.h264.mkv"
+    with VideoWriter(changed, job.size, job.fps) as writer:
+        for frame in read_frames(master, first, last):
+            writer.write(frame[None])
+    old = previous / "video.mp4"
+    concatenate([Piece(old, 0, first), Piece(changed), Piece(old, last)], folder / "video.mp4")
+
+
+def _windows(job: RenderJob, model: VideoModel) -> list[tuple[int, int]]:
+    """The engine's calls: whole groups of pictures, at most the engine's window long, covering the job's frames."""
+    start, stop = job.frames
+    length = max(GOP, (model.window or stop - start) // GOP * GOP)
+    return [(first, min(first + length, stop)) for first in range(start, stop, length)]
+
+
+def _name(window: tuple[int, int]) -> str:
+    return f"{window[0]:06d}-{window[1]:06d}"
+
+
+def _claim(parts: Path, job: RenderJob) -> None:
+    """Makes `parts` this job's; what another job left there is thrown away."""
+    mark = parts / "job"
+    digest = job.digest.encode()
+    if not (mark.is_file() and mark.read_bytes() == digest):
+        shutil.rmtree(parts, ignore_errors=True)
+        write_atomic(mark, digest)
+
+
+def _render_windows(
+    job: RenderJob,
+    model: VideoModel,
+    windows: list[tuple[int, int]],
+    parts: Path,
+    progress: Progress,
+    *,
+    with_h264: bool,
+) -> int:
+    """Renders the windows that `parts` lacks, encoding each while the next is rendered. Returns frames rendered."""
+    total = sum(stop - start for start, stop in windows)
+    done = rendered = 0
+    waiting: list[Future[None]] = []
+    with ThreadPoolExecutor(max_workers=2) as encoders:
+        try:
+            for start, stop in windows:
+                count = stop - start
+                kinds = ("ffv1", "h264") if with_h264 else ("ffv1",)
+                files = [parts / f"{_name((start, stop))}.{kind}.mkv" for kind in kinds]
+                if not all(file.is_file() for file in files):
+                    share = _part(progress, done / total, (done + count) / total)
+                    video = model.render(job.with_window(start, stop), share)
+                    if len(video) != count:
+                        raise FleximoError(f"The engine {job.engine} gave {len(video)} frames; {count} were asked for.")
+                    for previous in waiting:
+                        previous.result()  # at most one window waits: memory stays bounded
+                    waiting = [encoders.submit(_encode, video, file, job) for file in files]
+                    rendered += count
+                done += count
+        finally:
+            for previous in waiting:
+                previous.result()
+    return rendered
+
+
+def _encode(video: Video, file: Path, job: RenderJob) -> None:
+    with VideoWriter(file, job.size, job.fps, lossless=file.name.endswith(".ffv1.mkv")) as writer:
+        writer.write(video.frames)
+
+
+def _part(progress: Progress, start: float, stop: float) -> Progress:
+    """The progress of one stage as its share of the whole."""
+
+    def report(fraction: float, message: str = "", /) -> None:
+        progress(start + (stop - start) * fraction, message)
+
+    return report
+
+
+@contextlib.contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    timings[stage] = round(time.monotonic() - started, 4)
