@@ -1,0 +1,168 @@
+"""The command line: `fleximo COMMAND`. Parses, calls `backend.commands`, prints; knows no stage.
+
+Exit code 0 = done, 1 = failed (one sentence on stderr), 2 = wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fleximo import FleximoError, __version__
+
+__all__ = ["build_parser", "main"]
+
+Command = Callable[[argparse.Namespace], dict[str, Any]]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command, each with an example in its `--help`."""
+    parser = argparse.ArgumentParser(
+        prog="fleximo",
+        description="Text and one photo become an editable 3D motion and a video of that person doing it.",
+        epilog='Start with: fleximo demo, then: fleximo animate "she waves and bows" --image PHOTO -o out.mp4',
+    )
+    parser.add_argument("--version", action="version", version=f"fleximo {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, does: str, example: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=does, description=does, epilog=f"Example: {example}")
+        sub.add_argument("--json", action="store_true", help="print the result as JSON")
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        return sub
+
+    _add_animate(command)
+    _add_motion_commands(command)
+    _add_picture_commands(command)
+    _add_server_commands(command)
+    _add_house_commands(command)
+    return parser
+
+
+def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    animate = command(
+        "animate",
+        "text and one photo to a video: the main job",
+        'fleximo animate "a man waves his right hand, then does three squats" --image photo.jpg -o out.mp4',
+    )
+    animate.add_argument("text", nargs="?", default="", help="what the person does")
+    animate.add_argument("--image", type=Path, required=True, help="the photo: PNG, JPEG or WebP")
+    animate.add_argument("-o", "--output", type=Path, required=True, help="the video to write (.mp4)")
+    animate.add_argument("--motion", type=Path, help="use this motion file instead of the text (.npz)")
+    animate.add_argument("--points", type=Path, help="key points placed by hand (JSON), instead of a detector")
+    animate.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
+    animate.add_argument("--engine", default="draft", help="the video model (default: draft)")
+    animate.add_argument("--motion-model", default="moves", help="the text-to-motion model (default: moves)")
+    animate.add_argument("--fps", default=None, help="frames per second (default: 30 for the draft)")
+    animate.add_argument("--size", default=None, metavar="WxH", help="default: 576x1024 or 1024x576")
+    animate.add_argument("--seed", type=int, default=0, help="of the natural variation (default: 0)")
+    animate.add_argument("--rescale", choices=("bones", "paper", "off"), default="bones")
+    animate.add_argument("--keep", type=Path, metavar="DIR", help="keep every intermediate file in DIR")
+    animate.add_argument("--report", type=Path, metavar="FILE", help="write the report (JSON)")
+
+    demo = command("demo", "the main job on the shipped photo, with skeleton and contact sheet", "fleximo demo")
+    demo.add_argument("-o", "--output", type=Path, default=Path("fleximo-demo"), help="folder (default: fleximo-demo)")
+    demo.add_argument("--text", default="a woman waves her right hand, then does two squats and bows")
+
+    render = command(
+        "render", "renders frames of a kept run again", "fleximo render --from keep/report.json --range 24:48"
+    )
+    render.add_argument("--from", dest="report", type=Path, required=True, help="report.json of a --keep folder")
+    render.add_argument("--range", dest="frames", required=True, metavar="A:B", help="frames A to B, without B")
+    render.add_argument("--variants", type=int, default=1, help="how many, each with a seed of its own (1 to 4)")
+    render.add_argument("-o", "--output", type=Path, help="folder (default: variants/ beside the report)")
+
+
+def _add_motion_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    plan = command("plan", "prints the plan of a text as JSON", 'fleximo plan "she walks in, waves and bows"')
+    plan.add_argument("text")
+    plan.add_argument("--seed", type=int, default=0)
+
+    motion = command("motion", "text to a motion file", 'fleximo motion "two jumping jacks" -o jacks.npz')
+    motion.add_argument("text")
+    motion.add_argument("-o", "--output", type=Path, required=True, help=".npz or .bvh")
+    motion.add_argument("--fps", default="30")
+    motion.add_argument("--seed", type=int, default=0)
+
+    convert = command("convert", "any known motion file to .npz or .bvh", "fleximo convert walk.npz walk.bvh")
+    convert.add_argument("input", type=Path)
+    convert.add_argument("output", type=Path)
+
+
+def _add_picture_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    detect = command("detect", "finds the person in a photo", "fleximo detect photo.jpg -o person.json")
+    detect.add_argument("photo", type=Path)
+    detect.add_argument("-o", "--output", type=Path, required=True)
+    detect.add_argument("--mask", type=Path, help="also write the person's mask (PNG)")
+    detect.add_argument("--points", type=Path, help="key points placed by hand (JSON)")
+    detect.add_argument("--choose", type=int, help="which of several people, counted from the left")
+
+    score = command(
+        "score",
+        "finds the person in a video again and compares with the skeleton asked for",
+        "fleximo score out.mp4 --target keep/pose_track.npz",
+    )
+    score.add_argument("video", type=Path)
+    score.add_argument("--target", type=Path, required=True, help="pose_track.npz")
+    score.add_argument("--every", type=int, default=6, help="judge every n-th frame (default: 6)")
+    score.add_argument("--plot", type=Path, help="write a plot (PNG)")
+
+
+def _add_server_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    serve = command("serve", "runs the render server", "fleximo serve")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=0, help="0 = any free port, written to server.json")
+    serve.add_argument("--data", type=Path, help="data folder (default: the platform's usual place)")
+    serve.add_argument("--engine", choices=("local",), default="local", help="what runs the tasks")
+
+    task = command("run-task", "runs one task file: for any render farm", "fleximo run-task task.json")
+    task.add_argument("task", type=Path)
+
+    token = command("token", "prints where the server's token lies", "fleximo token")
+    token.add_argument("--data", type=Path)
+
+
+def _add_house_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    command("doctor", "what is installed and what is missing, one line each with the fix", "fleximo doctor")
+    models = command("models", "the model files: where, licence, state", "fleximo models list")
+    models.add_argument("action", choices=("list", "verify"), nargs="?", default="list")
+    bench = command("bench", "measures speed on this machine", "fleximo bench")
+    bench.add_argument("-o", "--output", type=Path, default=Path("bench-results"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    os.environ.setdefault("GLOG_minloglevel", "3")  # MediaPipe's chatter belongs to no one's terminal
+    from backend import commands
+
+    try:
+        run: Command = getattr(commands, arguments.command.replace("-", "_"))
+        result = run(arguments)
+    except FleximoError as error:
+        if arguments.debug:
+            traceback.print_exc()
+        if arguments.json:
+            print(json.dumps({"error": {"code": error.code, "message": str(error)}}))
+        else:
+            print(f"fleximo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("fleximo: stopped.", file=sys.stderr)
+        return 1
+    text = result.pop("text_output", "")
+    if arguments.json:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    elif text:
+        print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

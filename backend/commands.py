@@ -1,0 +1,279 @@
+"""What each command does: files in, stages, files out, and the words printed afterwards.
+
+One function per command, named after it; arguments as parsed by `backend.cli`. Returns the JSON result with the
+printed text under `text_output`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend import pipeline, reports
+from backend.evaluate.sheet import contact_sheet, write_picture
+from backend.media import read_frames
+from backend.terminal import ProgressLine
+from fleximo import FleximoError, Motion, Notice, PoseTrack, RenderJob
+from fleximo.files import read_bytes, read_json, write_json
+from fleximo.timing import as_fps
+
+__all__ = [
+    "animate", "bench", "convert", "demo", "detect", "doctor", "models", "motion", "plan", "render", "run_task",
+    "score", "serve", "token",
+]  # fmt: skip
+
+Result = dict[str, Any]
+
+
+def animate(arguments: argparse.Namespace) -> Result:
+    if not arguments.text and arguments.motion is None:
+        raise FleximoError(
+            "Neither a text nor --motion was given.", remedy='Say what the person does, e.g. "she waves".'
+        )
+    request = pipeline.Request(
+        photo=read_bytes(arguments.image),
+        text=arguments.text,
+        motion=None if arguments.motion is None else Motion.load(arguments.motion),
+        points=None if arguments.points is None else read_json(arguments.points),
+        choose=arguments.choose,
+        engine=arguments.engine,
+        motion_model=arguments.motion_model,
+        fps=None if arguments.fps is None else as_fps(arguments.fps),
+        size=None if arguments.size is None else parse_size(arguments.size),
+        seed=arguments.seed,
+        rescale=arguments.rescale,
+    )
+    if arguments.output.suffix.lower() != ".mp4":
+        raise FleximoError(f"The video {arguments.output} must end in .mp4.")
+    document = _animate(request, arguments.output, arguments.keep)
+    if arguments.report is not None:
+        write_json(arguments.report, document)
+    return document | {"video": str(arguments.output), "text_output": _told(document, arguments.output)}
+
+
+def demo(arguments: argparse.Namespace) -> Result:
+    folder: Path = arguments.output
+    photo = files("backend").joinpath("demo/anna.jpg").read_bytes()
+    document = _animate(pipeline.Request(photo=photo, text=arguments.text), folder / "video.mp4", folder)
+    shown = []
+    for name in ("video.mp4", "pose.mp4"):
+        frames = list(read_frames(folder / name))
+        shown += [frames[round(n)] for n in np.linspace(0, len(frames) - 1, 10)]
+    write_picture(folder / "contact_sheet.jpg", contact_sheet(shown, columns=10))
+    told = _told(document, folder / "video.mp4")
+    told += f"\nThe skeleton: {folder / 'pose.mp4'}\nAll at a glance: {folder / 'contact_sheet.jpg'}"
+    return document | {"video": str(folder / "video.mp4"), "text_output": told}
+
+
+def _animate(request: pipeline.Request, output: Path, keep: Path | None) -> Result:
+    """Runs the pipeline in a folder of its own, moves the video to `output`, keeps the rest if asked."""
+    progress = ProgressLine()
+    parent = output.parent if keep is None else keep
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".fleximo-", dir=parent))
+    except OSError as error:
+        raise FleximoError(f"{parent} cannot be written to: {error.strerror}.", code="unwritable_file") from None
+    try:
+        animation = pipeline.animate(request, work, progress)
+        progress.close()
+        document = reports.report(animation)
+        if keep is not None:
+            reports.keep(animation, keep)
+        shutil.move(animation.rendered.video, output)
+    finally:
+        progress.close()
+        shutil.rmtree(work, ignore_errors=True)
+    return document
+
+
+def _told(document: Result, output: Path) -> str:
+    lines = [f"{output}: {document['frames']} frames, {document['fps']:g} fps, {document['fidelity']} quality"]
+    lines += [_sentence(Notice.from_json(notice)) for notice in document["notices"]]
+    return "\n".join(lines)
+
+
+def _sentence(notice: Notice) -> str:
+    return f"  {notice.code}: {notice.message} {notice.remedy}".rstrip()
+
+
+def render(arguments: argparse.Namespace) -> Result:
+    kept = arguments.report.parent
+    job = RenderJob.load(kept)
+    start, stop = parse_range(arguments.frames, len(job.signal.track))
+    if not 1 <= arguments.variants <= 4:
+        raise FleximoError(f"{arguments.variants} variants were asked for; 1 to 4 are possible.")
+    target = arguments.output or kept / "variants"
+    videos = []
+    for number in range(1, arguments.variants + 1):
+        folder = target / f"{number}"
+        progress = ProgressLine()
+        changed = replace(job, seed=job.seed + number, window=(start, stop))
+        done = pipeline.render_job(changed, folder, progress, previous=kept)
+        progress.close()
+        videos.append(str(done.video))
+    return {"videos": videos, "frames": [start, stop], "text_output": "\n".join(videos)}
+
+
+def plan(arguments: argparse.Namespace) -> Result:
+    import json
+
+    from fleximo.planner import RulePlanner
+
+    document = RulePlanner().plan(arguments.text).with_seed(arguments.seed).to_json()
+    return document | {"text_output": json.dumps(document, indent=2, ensure_ascii=False)}
+
+
+def motion(arguments: argparse.Namespace) -> Result:
+    from fleximo.planner import RulePlanner
+
+    from fleximo import moves
+
+    made = RulePlanner().plan(arguments.text).with_seed(arguments.seed)
+    moved = moves.generate(made, fps=as_fps(arguments.fps))
+    _save_motion(moved, arguments.output)
+    told = [f"{arguments.output}: {len(moved)} frames, {moved.seconds:.1f} s", *map(_sentence, made.notices)]
+    return {
+        "output": str(arguments.output),
+        "frames": len(moved),
+        "plan": made.to_json(),
+        "text_output": "\n".join(told),
+    }
+
+
+def convert(arguments: argparse.Namespace) -> Result:
+    moved = Motion.load(arguments.input)
+    _save_motion(moved, arguments.output)
+    return {
+        "output": str(arguments.output),
+        "frames": len(moved),
+        "text_output": f"{arguments.output}: {len(moved)} frames",
+    }
+
+
+def _save_motion(moved: Motion, path: Path) -> None:
+    from fleximo.formats import bvh
+
+    writers = {".npz": moved.save, ".bvh": lambda target: bvh.save(moved, target)}
+    if path.suffix.lower() not in writers:
+        raise FleximoError(f"{path} has an ending that cannot be written.", remedy=f"Use one of: {', '.join(writers)}.")
+    writers[path.suffix.lower()](path)
+
+
+def detect(arguments: argparse.Namespace) -> Result:
+    import cv2
+
+    from backend.models.detect import detect as find
+    from fleximo.files import write_atomic
+
+    points = None if arguments.points is None else read_json(arguments.points)
+    person = find(read_bytes(arguments.photo), points=points, choose=arguments.choose)
+    from fleximo.rescale import frame_photo
+
+    framing = frame_photo(person.photo_size, person=person)
+    write_json(arguments.output, person.to_json() | {"framing": framing.to_json()})
+    if arguments.mask is not None:
+        ok, content = cv2.imencode(".png", person.mask.astype(np.uint8) * 255)
+        if ok:
+            write_atomic(arguments.mask, content.tobytes())
+    seen = int((person.body_confidence > 0.3).sum())
+    told = [f"{arguments.output}: {seen} of 18 body points, facing {person.yaw_degrees:+.0f} degrees"]
+    told += [_sentence(notice) for notice in person.notices]
+    codes = [notice.code for notice in person.notices]
+    return {"output": str(arguments.output), "warnings": codes, "text_output": "\n".join(told)}
+
+
+def score(arguments: argparse.Namespace) -> Result:
+    from backend.evaluate import metrics
+
+    track = PoseTrack.load(arguments.target)
+    result = metrics.score_video(read_frames(arguments.video), track, every=arguments.every)
+    if arguments.plot is not None:
+        metrics.plot(result, arguments.plot)
+    return result.to_json() | {"text_output": result.table()}
+
+
+def serve(arguments: argparse.Namespace) -> Result:
+    from backend.server import serve as run
+
+    run(arguments.host, arguments.port, arguments.data)
+    return {}
+
+
+def run_task(arguments: argparse.Namespace) -> Result:
+    from backend.jobs.tasks import run_task as run
+
+    return run(arguments.task)
+
+
+def token(arguments: argparse.Namespace) -> Result:
+    from fleximo.data_folder import data_folder
+
+    path = (arguments.data or data_folder()) / "token"
+    if not path.is_file():
+        raise FleximoError(f"There is no token at {path} yet.", remedy="Start the server once: fleximo serve.")
+    return {"token_file": str(path), "text_output": str(path)}
+
+
+def doctor(arguments: argparse.Namespace) -> Result:
+    from backend.doctor import examine
+
+    lines = examine()
+    return {
+        "checks": [line.to_json() for line in lines],
+        "text_output": "\n".join(line.sentence() for line in lines),
+    }
+
+
+def models(arguments: argparse.Namespace) -> Result:
+    from backend.doctor import bundled_models
+
+    found = bundled_models()
+    rows = [f"{row['name']:<34} {row['size'] / 1e6:6.1f} MB  {row['licence']}  {row['state']}" for row in found]
+    return {"models": found, "text_output": "\n".join(rows)}
+
+
+def bench(arguments: argparse.Namespace) -> Result:
+    from backend.evaluate.bench import run
+
+    document = run(arguments.output)
+    return document | {"text_output": document["table"]}
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`576x1024` -> (576, 1024); both even, 64 to 4096.
+
+    >>> parse_size("576x1024")
+    (576, 1024)
+    """
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise FleximoError(f"The size {text!r} is not WxH.", remedy="Write it like 576x1024.")
+    size = (int(width), int(height))
+    if any(n % 2 or not 64 <= n <= 4096 for n in size):
+        raise FleximoError(f"The size {text} needs even numbers from 64 to 4096.")
+    return size
+
+
+def parse_range(text: str, frames: int) -> tuple[int, int]:
+    """`24:48` -> (24, 48), inside a clip of `frames` frames; either end may be left out.
+
+    >>> parse_range("24:", 100)
+    (24, 100)
+    """
+    start, colon, stop = text.partition(":")
+    try:
+        result = (int(start or 0), int(stop or frames))
+    except ValueError:
+        result = (0, 0)
+    if not colon or not 0 <= result[0] < result[1] <= frames:
+        raise FleximoError(f"The range {text!r} is not A:B inside 0:{frames}.", remedy="Write it like 24:48.")
+    return result

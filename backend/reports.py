@@ -1,0 +1,103 @@
+"""What a run tells afterwards: `report.json`, and the files of `--keep`.
+
+Knows the nouns and their file names (see the interfaces page of the docs); makes no decision.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+import fleximo
+from backend import catalog
+from backend.drawing import draw_track
+from backend.media import VideoWriter
+from backend.pipeline import Animation
+from fleximo.files import write_atomic, write_json
+
+__all__ = ["keep", "peak_rss_mb", "report"]
+
+_REPORTED = ("numpy", "opencv-contrib-python", "mediapipe", "av", "numba")
+
+
+def report(animation: Animation) -> dict[str, Any]:
+    """The document of `report.json`."""
+    request, rendered = animation.request, animation.rendered
+    motion_stage = request.motion_model if request.motion is None else "given motion"
+    stages = {
+        "plan": "rules" if animation.plan is not None else "none",
+        "motion": motion_stage,
+        "detect": "manual points" if request.points is not None else "mediapipe 0.10.21",
+        "rescale": request.rescale,
+        "adapter": "kinematic",
+        "render": request.engine,
+        "refine": "off",
+    }
+    return {
+        "format_version": 1,
+        "text": request.text,
+        "engine": request.engine,
+        "fidelity": catalog.engine(request.engine).fidelity,
+        "stages": {stage: {"implementation": name, "weights_sha256": None} for stage, name in stages.items()},
+        "warnings": list(dict.fromkeys(notice.code for notice in animation.notices)),
+        "notices": [notice.to_json() for notice in animation.notices],
+        "plan": None if animation.plan is None else animation.plan.to_json(),
+        "frames": rendered.frames,
+        "fps": float(rendered.fps),
+        "size": list(rendered.size),
+        "seed": request.seed,
+        "timings_s": animation.timings_s,
+        "peak_rss_mb": peak_rss_mb(),
+        "versions": versions(),
+        "models": {},
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions that a bug report needs."""
+    found = {"fleximo": fleximo.__version__, "python": platform.python_version(), "system": platform.platform()}
+    for name in _REPORTED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def peak_rss_mb() -> float | None:
+    """The most memory this process has held, MB; None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def keep(animation: Animation, folder: Path) -> None:
+    """Writes every intermediate of `animation` into `folder`; the rendered files are copied if they lie elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if animation.plan is not None:
+        write_json(folder / "plan.json", animation.plan.to_json())
+    animation.motion.save(folder / "motion.npz")
+    write_json(folder / "person.json", animation.person.to_json() | {"framing": animation.job.framing.to_json()})
+    ok, mask = cv2.imencode(".png", animation.person.mask.astype(np.uint8) * 255)
+    if ok:
+        write_atomic(folder / "mask.png", mask.tobytes())
+    track = animation.job.signal.track
+    track.save(folder / "pose_track.npz")
+    with VideoWriter(folder / "pose.mp4", track.size, track.fps) as writer:
+        for frame in draw_track(track):
+            writer.write(frame[None])
+    animation.job.save(folder)
+    for file in (animation.rendered.master, animation.rendered.video):
+        if file.parent != folder:
+            shutil.copyfile(file, folder / file.name)
+    write_json(folder / "report.json", report(animation))

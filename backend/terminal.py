@@ -1,0 +1,39 @@
+"""Progress on a terminal: one line that redraws itself, with the time that is left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+__all__ = ["ProgressLine"]
+
+_WIDTH = 28
+
+
+class ProgressLine:
+    """A `Progress` that draws `[####----] 42%  12 s left  rendering`; silent where stderr is no terminal."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._shown = self._stream.isatty()
+        self._started = time.monotonic()
+        self._drawn = 0.0
+
+    def __call__(self, fraction: float, message: str = "", /) -> None:
+        now = time.monotonic()
+        if not self._shown or (fraction < 1.0 and now - self._drawn < 0.1):
+            return
+        self._drawn = now
+        fraction = min(1.0, max(0.0, fraction))
+        bar = "#" * round(fraction * _WIDTH)
+        elapsed = now - self._started
+        left = f"{elapsed / fraction * (1 - fraction):.0f} s left" if fraction > 0.02 and elapsed > 0.5 else ""
+        self._stream.write(f"\r[{bar:-<{_WIDTH}}] {fraction:4.0%}  {left:>10}  {message[:28]:<28}")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Clears the line, so that what follows starts on a clean one."""
+        if self._shown:
+            self._stream.write("\r" + " " * (_WIDTH + 52) + "\r")
+            self._stream.flush()
