@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fleximo import rotations as rot
-from fleximo.arrays import FloatArray, freeze
+from fleximo.arrays import FloatArray, IntArray, freeze
 from fleximo.errors import FleximoError
 from fleximo.rig import BODY_JOINTS, FINGERS, Rig
 
@@ -33,8 +33,8 @@ _BRANCHES = {
 }
 _BENT = 0.17  # sine of the bend (10 degrees) from which on the bend's plane tells the twist
 _WELL_BENT = 0.60  # ... and from which on (37 degrees) it is trusted alone; between them the neighbours have a say
+_PASSAGE_FRAMES = 8  # the longest passage through straight in which the side of the bend is compared
 _SMOOTH_FRAMES = 3.0  # standard deviation of how far that say reaches
-_FLIP_FRAMES = 3  # a limb bends back the other way within so few frames only by overstretching, never by turning
 
 
 class _Skeleton:
@@ -56,7 +56,7 @@ class _Skeleton:
 
     def offset(self, child: str) -> FloatArray:
         """(3,) m, rest offset of `child` from its parent."""
-        return self.rig.rest_offsets[self.rig.index(child)].astype(np.float64)
+        return np.asarray(self.rig.rest_offsets[self.rig.index(child)], dtype=np.float64)
 
     def bone(self, child: str) -> FloatArray:
         """(T,3) m, from the parent of `child` to `child` as given."""
@@ -163,13 +163,26 @@ def _add_head(skeleton: _Skeleton, world: dict[str, FloatArray], face_points: Ma
     seen = [freeze(points, shape, name=name, dtype=np.float64) for name, points in face_points.items()]
     rest = np.array([rig.landmarks[name][1] for name in face_points])
     head_joint = skeleton.joints["head"]
-    if len(seen) == 1:  # one point (the nose) tells pitch and yaw, and leaves the roll to the neck
-        neck = skeleton.aim(chest, "head")
-        turn = rot.from_two_vectors(rot.rotate(neck, rest[0]), seen[0] - head_joint)
-        world["head"] = rot.multiply(turn, neck)
+    if len(seen) == 1:
+        world["head"] = _look(skeleton.aim(chest, "head"), rest[0], seen[0] - head_joint)
     else:
         world["head"] = _kabsch(rest, np.stack(seen, axis=1) - head_joint[:, None])
     world["neck"] = skeleton.aim(rot.slerp(chest, world["head"], 0.5), "head")
+
+
+def _look(neck: FloatArray, rest: FloatArray, seen: FloatArray) -> FloatArray:
+    """`neck` (T,4) turned about its own Y, then tilted, so that `rest` (3,) comes to lie along `seen` (T,3).
+
+    One point cannot tell the roll; this way round it stays the neck's.
+    """
+    up = rot.rotate(neck, np.array([0.0, 1.0, 0.0]))
+    ahead = rot.rotate(neck, rest)
+    level, wanted = (v - (v * up).sum(axis=-1, keepdims=True) * up for v in (ahead, seen))
+    turned = rot.from_axis_angle(
+        up, np.arctan2((np.cross(level, wanted) * up).sum(axis=-1), (level * wanted).sum(axis=-1))
+    )
+    tilted = rot.from_two_vectors(rot.rotate(turned, ahead), seen)
+    return rot.multiply(tilted, rot.multiply(turned, neck))
 
 
 def _add_limb(
@@ -205,13 +218,23 @@ def _bend_twist(along: FloatArray, lower: FloatArray, hinge_axis: FloatArray) ->
     sine = (np.cross(hinge_axis, normal) * along).sum(axis=-1)[bent]
     cosine = ((hinge_axis - (hinge_axis * along).sum(axis=-1, keepdims=True) * along) * normal).sum(axis=-1)[bent]
     angles = np.arctan2(sine, cosine)
-    # An overstretched joint turns the normal round; the limb itself did not turn, so such frames take the other side.
-    step = np.abs(np.angle(np.exp(1j * np.diff(angles))))
-    flips = (step > np.pi / 2.0) & (np.diff(bent) <= _FLIP_FRAMES)
-    side = np.cumprod(np.concatenate(([1.0], np.where(flips, -1.0, 1.0))))
-    side *= 1.0 if (side * bend[bent]).sum() >= 0.0 else -1.0
-    angles = np.unwrap(angles + np.where(side < 0.0, np.pi, 0.0))
+    angles = _one_sided(angles, bend[bent], bent)
     return _steadied(np.interp(np.arange(len(along)), bent, angles), bend)
+
+
+def _one_sided(angles: FloatArray, bend: FloatArray, frames: IntArray) -> FloatArray:
+    """`angles` (N,) of the bent `frames`, unwrapped, with those of an overstretched limb turned by pi.
+
+    A limb that passes through straight and comes out on the other side was overstretched; it cannot have turned by
+    half in that time. Of the sides of one such passage, the longer and stronger bend is the natural one.
+    """
+    gap = np.diff(frames)
+    step = np.abs(np.angle(np.exp(1j * np.diff(angles))))
+    passed = (gap > 1) & (gap <= _PASSAGE_FRAMES) & (step > np.pi / 2.0)
+    side = np.cumprod(np.concatenate(([1.0], np.where(passed, -1.0, 1.0))))
+    group = np.cumsum(np.concatenate(([0], gap > _PASSAGE_FRAMES)))
+    natural = np.where(np.bincount(group, weights=side * bend) < 0.0, -1.0, 1.0)[group]
+    return np.unwrap(np.where(side * natural < 0.0, angles + np.pi, angles))
 
 
 def _steadied(angles: FloatArray, bend: FloatArray) -> FloatArray:
@@ -221,7 +244,7 @@ def _steadied(angles: FloatArray, bend: FloatArray) -> FloatArray:
     """
     reach = int(3 * _SMOOTH_FRAMES)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _SMOOTH_FRAMES) ** 2)
-    weight = np.square(bend) + 1e-4
+    weight = np.square(bend) + 0.05
     padded, padded_weight = np.pad(angles * weight, reach, mode="edge"), np.pad(weight, reach, mode="edge")
     around = np.convolve(padded, kernel, mode="valid") / np.convolve(padded_weight, kernel, mode="valid")
     trust = np.clip((bend - _BENT) / (_WELL_BENT - _BENT), 0.0, 1.0)
