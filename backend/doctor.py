@@ -1,0 +1,127 @@
+"""What is installed and what is missing, one line each with the fix; and the model files that came with packages."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleximo.client import find_server
+
+from fleximo.data_folder import data_folder
+from fleximo.errors import FleximoError
+
+__all__ = ["Check", "bundled_models", "examine"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor: what, how it stands, and what to do if it is not well."""
+
+    name: str
+    well: bool
+    state: str
+    fix: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "ok": self.well, "state": self.state, "fix": self.fix}
+
+    def sentence(self) -> str:
+        return f"{'ok  ' if self.well else 'FIX '} {self.name}: {self.state}" + ("" if self.well else f" -> {self.fix}")
+
+
+def examine() -> list[Check]:
+    """All checks; none of them starts or downloads anything."""
+    version = sys.version_info[:2]
+    checks = [
+        Check(
+            "Python",
+            (3, 11) <= version <= (3, 12),
+            f"{version[0]}.{version[1]}",
+            "the key-point models need Python 3.11 or 3.12",
+        )
+    ]
+    for package in ("numpy", "opencv-contrib-python", "mediapipe", "av", "fastapi", "uvicorn", "pydantic", "pillow"):
+        checks.append(_package(package, f"pip install {package}"))
+    numba = importlib.util.find_spec("numba") is not None
+    checks.append(Check("numba", True, "there: fast compositor" if numba else "absent: the draft runs on OpenCV alone"))
+    models = bundled_models()
+    broken = [row["name"] for row in models if row["state"] != "there"]
+    checks.append(
+        Check(
+            "key-point models",
+            bool(models) and not broken,
+            f"{len(models)} in the mediapipe package" if not broken else f"missing: {', '.join(broken)}",
+            "pip install mediapipe==0.10.21",
+        )
+    )
+    torch = importlib.util.find_spec("torch") is not None
+    checks.append(Check("torch", True, "there" if torch else "absent: not needed by the draft"))
+    checks.append(Check("GPU driver", True, "found" if shutil.which("nvidia-smi") else "none: the draft needs none"))
+    checks += [_data_folder(), _server(), _blender()]
+    return checks
+
+
+def _package(name: str, fix: str) -> Check:
+    try:
+        return Check(name, True, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, False, "not installed", fix)
+
+
+def _data_folder() -> Check:
+    folder = data_folder()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    writable = os.access(there, os.W_OK)
+    return Check("data folder", writable, str(folder), "set FLEXIMO_DATA to a folder that you may write to")
+
+
+def _server() -> Check:
+    try:
+        server = find_server()
+    except FleximoError as error:
+        return Check("render server", True, f"not running ({error.message})")
+    return Check("render server", True, f"running at {server.host}:{server.port}")
+
+
+def _blender() -> Check:
+    if shutil.which("blender"):
+        return Check("Blender", True, str(shutil.which("blender")))
+    if importlib.util.find_spec("bpy") is not None:
+        return Check("Blender", True, "the bpy module of this Python")
+    return Check("Blender", True, "not found on the PATH: install the add-on from dist/ inside Blender")
+
+
+def bundled_models() -> list[dict[str, Any]]:
+    """The model files inside the mediapipe package: name, size, sha256, licence, state."""
+    spec = importlib.util.find_spec("mediapipe")
+    if spec is None or spec.origin is None:
+        return []
+    root = Path(spec.origin).parent / "modules"
+    wanted = (
+        "pose_detection/pose_detection.tflite",
+        "pose_landmark/pose_landmark_full.tflite",
+        "face_landmark/face_landmark.tflite",
+        "hand_landmark/hand_landmark_full.tflite",
+        "palm_detection/palm_detection_full.tflite",
+    )
+    rows = []
+    for name in wanted:
+        path = root / name
+        content = path.read_bytes() if path.is_file() else b""
+        rows.append(
+            {
+                "name": path.name,
+                "size": len(content),
+                "sha256": hashlib.sha256(content).hexdigest() if content else "",
+                "licence": "Apache-2.0",
+                "state": "there" if content else "missing",
+            }
+        )
+    return rows
