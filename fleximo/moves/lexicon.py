@@ -26,7 +26,7 @@ class Variant:
 
     words: tuple[str, ...]
     speed: float = 1.0
-    direction: str | None = None
+    direction: str | None = None  # "back" = turns round first
     seconds: float | None = None
     repeats: int | None = None
 
@@ -52,7 +52,7 @@ class Entry:
     default_side: str | None = None  # left, right or both; None = the move has no sides
     one_sided: bool = False  # can be done with one side alone
     mask: Mask = "body"  # the joints that it takes; narrower than "body" can be played over another move
-    own_directions: tuple[str, ...] = ()  # directions that the move always has: they say nothing new
+    directions: tuple[str, ...] = ()  # those that change the move; others ("jump up", "sit down") say nothing new
 
     @property
     def counted(self) -> bool:
@@ -99,19 +99,20 @@ _ENTRIES = (
         kind="travel",
         period_s=0.55,
         default_seconds=4.0,
-        verbs=_words("walk, step, pace, wander, amble, advance, stride, enter, approach, proceed"),
+        verbs=_words("walk, step, pace, wander, amble, advance, stride, enter, approach, leave, exit, depart"),
         phrases=_words(
             "go/take * for a walk, take * walk, take * step, move/go/come/head forward/forwards/ahead/over/in/out/up, "
             "go/move/head to/toward/towards, move/go left/right/backward/backwards/sideways, "
-            "move to the left/right/side, come into/inside, walk * dog"
+            "move to the left/right/side, come/go into/inside, cross * street/road/room/stage"
         ),
         nouns=_words("walk, stroll, step"),
         variants=(
             Variant(_words("stroll, saunter, mosey, plod, trudge"), speed=0.71),
             Variant(_words("back away, back up, retreat, step back, move back, walk in reverse"), direction="backward"),
-            Variant(_words("sidestep, side step"), direction="left"),
+            Variant(_words("return, come/go/head back"), direction="back"),
+            Variant(_words("sidestep, side step, step/walk sideways"), direction="left"),
         ),
-        own_directions=("up",),
+        directions=("forward", "backward", "left", "right", "around"),
     ),
     Entry(
         move="run",
@@ -122,7 +123,7 @@ _ENTRIES = (
         phrases=_words("go/take * for a run/jog, break into a run/jog/sprint"),
         nouns=_words("run, jog"),
         variants=(Variant(_words("sprint, dash, bolt"), speed=1.39),),
-        own_directions=("up",),
+        directions=("forward", "backward", "left", "right", "around"),
     ),
     Entry(
         move="march",
@@ -132,6 +133,7 @@ _ENTRIES = (
         verbs=_words("march"),
         phrases=_words("march in place, walk/step in place, walk/step on the spot, goose step, do high knee"),
         nouns=_words("march, high knee"),
+        directions=("forward", "backward", "left", "right", "around"),
     ),
     Entry(
         move="wave",
@@ -145,7 +147,6 @@ _ENTRIES = (
         default_side=_HANDED,
         one_sided=True,
         mask="arm",
-        own_directions=("up",),
     ),
     Entry(
         move="jump",
@@ -154,7 +155,7 @@ _ENTRIES = (
         verbs=_words("jump, leap, hop"),
         phrases=_words("jump up and down, hop up and down, take a leap/jump"),
         nouns=_words("jump, leap, hop"),
-        own_directions=("up",),
+        directions=("forward", "backward", "left", "right"),
     ),
     Entry(
         move="jumping_jacks",
@@ -162,7 +163,6 @@ _ENTRIES = (
         period_s=1.0,
         phrases=_words("do * star jump"),
         nouns=_words("jumping jack, star jump"),
-        variants=(Variant(_words("jumping jack"), repeats=None),),
     ),
     Entry(
         move="squat",
@@ -171,7 +171,6 @@ _ENTRIES = (
         verbs=_words("squat, crouch"),
         phrases=_words("squat down, crouch down, bend * knee"),
         nouns=_words("squat, knee bend, crouch"),
-        own_directions=("down", "up"),
     ),
     Entry(
         move="lunge",
@@ -182,7 +181,7 @@ _ENTRIES = (
         nouns=_words("lunge"),
         default_side=_HANDED,
         one_sided=True,
-        own_directions=("down",),
+        directions=("forward", "backward", "left", "right"),
     ),
     Entry(
         move="kneel",
@@ -192,7 +191,6 @@ _ENTRIES = (
         phrases=_words("kneel down, get/go/drop/fall/sink/come * on/onto/to * knee, take a knee"),
         default_side=_HANDED,
         one_sided=True,
-        own_directions=("down",),
     ),
     Entry(
         move="dance",
@@ -210,7 +208,7 @@ _ENTRIES = (
         verbs=_words("spin, twirl, pirouette, whirl"),
         phrases=_words("spin/twirl/whirl around/round, spin in a circle, spin in circles"),
         nouns=_words("spin, twirl, pirouette, whirl"),
-        own_directions=("around",),
+        directions=("left", "right"),
     ),
     Entry(
         move="clap",
@@ -230,7 +228,6 @@ _ENTRIES = (
         period_s=2.5,
         verbs=_words("sit"),
         phrases=_words("sit down, sit back down, take/have a seat, be seated"),
-        own_directions=("down",),
     ),
     Entry(
         move="stand_up",
@@ -240,7 +237,6 @@ _ENTRIES = (
         phrases=_words(
             "stand up, stand back up, get up, get back up, rise up, get/rise/jump/come * to * foot, rise from"
         ),
-        own_directions=("up",),
     ),
     Entry(
         move="kick",
@@ -251,6 +247,7 @@ _ENTRIES = (
         nouns=_words("kick, roundhouse, roundhouse kick, side kick, front kick"),
         default_side=_HANDED,
         one_sided=True,
+        directions=("forward", "backward", "left", "right"),
     ),
     Entry(
         move="punch",
@@ -262,6 +259,7 @@ _ENTRIES = (
         default_side=_HANDED,
         one_sided=True,
         mask="upper",
+        directions=("forward", "left", "right", "up", "down"),
     ),
     Entry(
         move="throw",
@@ -272,7 +270,7 @@ _ENTRIES = (
         default_side=_HANDED,
         one_sided=True,
         mask="upper",
-        own_directions=("forward",),
+        directions=("forward", "backward", "left", "right", "up", "down"),
     ),
     Entry(
         move="catch",
@@ -283,6 +281,7 @@ _ENTRIES = (
         default_side="both",
         one_sided=True,
         mask="upper",
+        directions=("left", "right", "up", "down"),
     ),
     Entry(
         move="turn",
@@ -305,6 +304,7 @@ _ENTRIES = (
                 repeats=2,
             ),
         ),
+        directions=("left", "right", "around"),
     ),
     Entry(
         move="bow",
@@ -314,7 +314,7 @@ _ENTRIES = (
         phrases=_words("take * bow, bow down, bend over/forward/forwards, bend at the waist, lean forward/forwards"),
         nouns=_words("bow"),
         mask="upper",
-        own_directions=("down", "forward"),
+        directions=("left", "right"),
     ),
     Entry(
         move="nod",
@@ -325,7 +325,6 @@ _ENTRIES = (
         phrases=_words("nod * head"),
         nouns=_words("nod, head nod"),
         mask="head",
-        own_directions=("up", "down"),
     ),
     Entry(
         move="shake_head",
@@ -373,7 +372,6 @@ _ENTRIES = (
         default_side="both",
         one_sided=True,
         mask="arms",
-        own_directions=("up",),
     ),
     Entry(
         move="stretch",
@@ -384,7 +382,7 @@ _ENTRIES = (
         nouns=_words("stretch"),
         default_side="both",
         mask="upper",
-        own_directions=("up",),
+        directions=("left", "right"),
     ),
     Entry(
         move="point",
@@ -395,6 +393,7 @@ _ENTRIES = (
         default_side=_HANDED,
         one_sided=True,
         mask="arm",
+        directions=("forward", "backward", "left", "right", "up", "down"),
     ),
     Entry(
         move="shrug",
@@ -428,7 +427,6 @@ _ENTRIES = (
         ),
         default_side=_HANDED,
         one_sided=True,
-        own_directions=("up", "down"),
     ),
     Entry(
         move="drink",
