@@ -14,7 +14,7 @@ from fleximo.errors import FleximoError
 from fleximo.layouts import OPENPOSE_18
 from fleximo.rig import DEFAULT_RIG, Rig
 
-__all__ = ["BONES", "RIG_STATURE_M", "bone_ratios", "measure_bones", "rig_bones"]
+__all__ = ["BONES", "RIG_STATURE_M", "SEEN", "bone_ratios", "measure_bones", "pixels_per_m", "rig_bones"]
 
 RIG_STATURE_M = 1.72  # standing height that the default rig's offsets were drawn for
 
@@ -48,7 +48,7 @@ BONES: tuple[str, ...] = tuple(_OF_RIG)  # the names in `Person.bone_lengths_m`,
 # How far a bone may stray from the body ratio that the visible bones suggest (Drillis & Contini 1966 give standard
 # deviations of 4 to 8 %; cartoons and children go further, detector slips further still).
 _PLAUSIBLE = (0.6, 1.6)
-_SEEN = 0.3  # a key point below this confidence is not measured, as in OpenPose's own drawing
+SEEN = 0.3  # a key point below this confidence is not measured, as in OpenPose's own drawing
 
 
 def rig_bones(rig: Rig) -> dict[str, float]:
@@ -87,8 +87,29 @@ def measure_bones(
     """
     if not (np.isfinite(stature_m) and 0.3 <= stature_m <= 3.0):
         raise FleximoError(f"The stature {stature_m:g} m is not a person's; 0.3 to 3 m were expected.")
+    lengths = {name: stature_m * ratio for name, ratio in bone_ratios().items()}
+    lengths_px = _measured_px(points_px, confidence, body_m)
+    px_per_m = _px_per_m(lengths_px, lengths)
+    for name, length_px in lengths_px.items():
+        prior = lengths[name]
+        lengths[name] = float(np.clip(length_px / px_per_m, _PLAUSIBLE[0] * prior, _PLAUSIBLE[1] * prior))
+    return lengths
+
+
+def pixels_per_m(
+    points_px: FloatArray, confidence: FloatArray, body_m: FloatArray, bone_lengths_m: Mapping[str, float]
+) -> float:
+    """How many pixels of the photo a metre at the person's distance measures, given his bone lengths.
+
+    Arrays as for `measure_bones`. Bones without a given length are left out; raises `FleximoError` if none is left.
+    """
+    return _px_per_m(_measured_px(points_px, confidence, body_m), bone_lengths_m)
+
+
+def _measured_px(points_px: FloatArray, confidence: FloatArray, body_m: FloatArray) -> dict[str, float]:
+    """The true length in px of each visible bone, the longer of two sides."""
     points = np.asarray(points_px, dtype=np.float64)
-    seen = np.asarray(confidence) >= _SEEN
+    seen = np.asarray(confidence) >= SEEN
     body = np.asarray(body_m, dtype=np.float64)
     depths_px = _depths_px(points, seen, body)
     lengths_px: dict[str, float] = {}
@@ -100,13 +121,7 @@ def measure_bones(
         raise FleximoError("No bone of the person is visible: no two neighbouring key points were found.")
     if "neck_to_nose" in lengths_px and not body.any():
         lengths_px["neck_to_nose"] /= _upright_share_of_head()
-    ratios = bone_ratios()
-    px_per_m = _px_per_m(lengths_px, ratios, stature_m)
-    lengths = {name: stature_m * ratio for name, ratio in ratios.items()}
-    for name, length_px in lengths_px.items():
-        prior = lengths[name]
-        lengths[name] = float(np.clip(length_px / px_per_m, _PLAUSIBLE[0] * prior, _PLAUSIBLE[1] * prior))
-    return lengths
+    return lengths_px
 
 
 def _columns(names: tuple[str, ...]) -> list[int]:
@@ -139,8 +154,10 @@ def _upright_share_of_head() -> float:
     return float(span[1] / np.hypot(span[1], span[2]))
 
 
-def _px_per_m(lengths_px: Mapping[str, float], ratios: Mapping[str, float], stature_m: float) -> float:
-    """Pixels per metre: the bones that make up the standing height, else whatever is visible, against the stature."""
-    upright = [name for name in ("torso", "neck_to_nose", "thigh", "shin") if name in lengths_px]
-    used = upright or list(lengths_px)
-    return sum(lengths_px[name] for name in used) / (stature_m * sum(ratios[name] for name in used))
+def _px_per_m(lengths_px: Mapping[str, float], lengths_m: Mapping[str, float]) -> float:
+    """Pixels per metre: by the bones that make up the standing height, else by whatever is visible."""
+    known = [name for name in lengths_px if name in lengths_m]
+    used = [name for name in ("torso", "neck_to_nose", "thigh", "shin") if name in known] or known
+    if not used:
+        raise FleximoError("None of the visible bones has a known length, so the person's size is not known.")
+    return sum(lengths_px[name] for name in used) / sum(lengths_m[name] for name in used)

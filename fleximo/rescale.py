@@ -5,6 +5,240 @@ Knows rigs, motions and the person's measures; nothing of cameras (that is `came
 
 from __future__ import annotations
 
-from fleximo.bones import BONES, measure_bones
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
-__all__ = ["BONES", "measure_bones"]
+import numpy as np
+
+from fleximo import rotations as rot
+from fleximo.arrays import FloatArray
+from fleximo.bones import BONES, measure_bones, rig_bones
+from fleximo.camera_fit import legs_in_frame
+from fleximo.errors import FleximoError, Notice
+from fleximo.kinematics import forward, two_bone_ik
+from fleximo.motion import Motion
+from fleximo.person import Person
+from fleximo.rig import FINGERS, Rig
+
+__all__ = [
+    "BONES",
+    "RESCALE_MODES",
+    "Fit",
+    "apply_fit",
+    "fit_motion",
+    "fit_notices",
+    "fit_rig",
+    "measure_bones",
+    "measure_fit",
+]
+
+RESCALE_MODES = ("bones", "paper", "off")
+_SIDES = ("left", "right")
+_REACH = 0.9995  # of both leg bones; beyond it the pelvis is lowered, for a locked knee snaps
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a take's motion is laid on its person: computed once per take, so that an edit moves nothing else."""
+
+    bone_lengths_m: Mapping[str, float] = field(default_factory=dict)  # empty = the motion's own body
+    start_m: tuple[float, float] = (0.0, 0.0)  # x, z in the motion's world that comes to the world's origin
+    turn_rad: float = 0.0  # heading added about +Y
+    upper_body: bool = False  # the legs are out of the picture: they are held and travel is removed
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bone_lengths_m", MappingProxyType(dict(self.bone_lengths_m)))
+
+
+def fit_rig(rig: Rig, bone_lengths_m: Mapping[str, float]) -> Rig:
+    """`rig` with the bone lengths of `BONES` that are given, in m; it keeps those that are not.
+
+    Hips and shoulders come to the given widths, spine, neck and collars grow with the torso, head and face with the
+    distance from neck to nose, fingers with the hand, foot, heel and toes with the foot. The joints keep their rest
+    directions. Raises `FleximoError` for a length that is not above 0.
+    """
+    for name, length in bone_lengths_m.items():
+        if not (np.isfinite(length) and length > 0.0):
+            raise FleximoError(f"The bone {name} is {length} m long; a length above 0 was expected.")
+    own = rig_bones(rig)
+    scale = {name: bone_lengths_m.get(name, length) / length for name, length in own.items()}
+    if "foot" not in bone_lengths_m:
+        scale["foot"] = _leg_scale(rig, bone_lengths_m)
+    offsets = rig.rest_offsets.astype(np.float64)
+
+    def grow(factor: FloatArray | float, *names: str) -> None:
+        for name in names:
+            offsets[rig.index(name)] *= factor
+
+    torso = scale["torso"]
+    grow(torso, "spine1", "spine2", "spine3", "neck")
+    for side in _SIDES:
+        grow(np.array([scale["hip_width"], torso, torso]), f"{side}_hip")
+        grow(np.array([scale["shoulder_width"], torso, torso]), f"{side}_collar", f"{side}_shoulder")
+        grow(scale["upper_arm"], f"{side}_elbow")
+        grow(scale["forearm"], f"{side}_wrist")
+        grow(scale["hand"], *(f"{side}_{finger}{segment}" for finger in FINGERS for segment in (1, 2, 3)))
+        grow(scale["thigh"], f"{side}_knee")
+        grow(scale["shin"], f"{side}_ankle")
+        grow(scale["foot"], f"{side}_foot")
+    head = _head_scale(rig, offsets, bone_lengths_m.get("neck_to_nose", own["neck_to_nose"]))
+    grow(head, "head")
+    landmarks = {}
+    for name, (joint, offset) in rig.landmarks.items():
+        part = "head" if joint == "head" else "foot" if "heel" in name or "toe" in name else "hand"
+        factor = head if part == "head" else scale[part]
+        landmarks[name] = (joint, (offset[0] * factor, offset[1] * factor, offset[2] * factor))
+    return rig.with_offsets(offsets, landmarks)
+
+
+def _leg_scale(rig: Rig, bone_lengths_m: Mapping[str, float]) -> float:
+    """New over old length of thigh and shin together."""
+    own = rig_bones(rig)
+    return sum(bone_lengths_m.get(bone, own[bone]) for bone in ("thigh", "shin")) / (own["thigh"] + own["shin"])
+
+
+def _head_scale(rig: Rig, offsets: FloatArray, neck_to_nose: float) -> float:
+    """The factor on head and nose that brings the nose to its distance from the middle of the shoulders."""
+    parents = rig.parents.tolist()
+
+    def from_chest(name: str) -> FloatArray:
+        joint, place = rig.index(name), np.zeros(3)
+        while rig.joint_names[joint] != "spine3" and joint > 0:
+            place, joint = place + offsets[joint], parents[joint]
+        return place
+
+    base = from_chest("neck") - (from_chest("left_shoulder") + from_chest("right_shoulder")) / 2.0
+    grown = offsets[rig.index("head")] + np.asarray(rig.landmarks["nose"][1])
+    # |base + factor * grown| = neck_to_nose
+    a, b, c = grown @ grown, 2.0 * base @ grown, base @ base - neck_to_nose**2
+    root = np.sqrt(max(b * b - 4.0 * a * c, 0.0))
+    return float(np.clip((-b + root) / (2.0 * a), 0.4, 2.5))
+
+
+def measure_fit(motion: Motion, person: Person, *, mode: str = "bones") -> Fit:
+    """How `motion` is laid on `person`: lengths (mode "bones" only), start, heading, and whether the legs are seen."""
+    if mode not in RESCALE_MODES:
+        raise FleximoError(f"The rescale mode {mode!r} is not known; it is one of {', '.join(RESCALE_MODES)}.")
+    upper_body = not legs_in_frame(person)
+    support = ("pelvis",) if upper_body else ("left_ankle", "right_ankle")
+    start = motion.positions(*support)[0].mean(axis=0)
+    lengths = dict(person.bone_lengths_m) if mode == "bones" else {}
+    return Fit(lengths, (float(start[0]), float(start[2])), float(np.radians(person.yaw_degrees)), upper_body)
+
+
+def fit_motion(motion: Motion, person: Person, *, mode: str = "bones", fit: Fit | None = None) -> Motion:
+    """`motion` on the body of `person`, starting at the world's origin, which is his place in the photo.
+
+    Mode "bones": every bone as long as the person's, the path scaled with the legs, and planted feet kept in place by
+    leg inverse kinematics. "off" and "paper" keep the motion's own body ("paper" is matched later, in the picture).
+    The motion is turned by the person's yaw, so that it starts the way he faces. Where no ankle is seen the legs are
+    held and travel is removed (`fit_notices` says so). `fit` reuses the measures of a take.
+    """
+    return apply_fit(motion, measure_fit(motion, person, mode=mode) if fit is None else fit)
+
+
+def fit_notices(motion: Motion, person: Person) -> tuple[Notice, ...]:
+    """What `fit_motion` had to change in the motion for the photo's sake."""
+    if legs_in_frame(person):
+        return ()
+    travel = float(np.ptp(motion.root[:, [0, 2]], axis=0).max())
+    said = f" and {travel:.1f} m of travel are removed" if travel > 0.1 else ""
+    return (
+        Notice(
+            "limb_out_of_frame",
+            f"The photo shows no feet, so only the upper body moves; the legs are held{said}.",
+            "Use a photo that shows the whole person to see the legs move.",
+        ),
+    )
+
+
+def apply_fit(motion: Motion, fit: Fit) -> Motion:
+    """`motion` laid on a person as `fit` says; each frame by itself, so that an edited frame changes no other."""
+    rig = fit_rig(motion.rig, fit.bone_lengths_m)
+    motion = _moved(motion, np.array([-fit.start_m[0], 0.0, -fit.start_m[1]]), fit.turn_rad)
+    if fit.upper_body:
+        motion = _upper_body_only(motion)
+    if not fit.bone_lengths_m:
+        return motion
+    return _refooted(motion, rig)
+
+
+def _moved(motion: Motion, shift: FloatArray, turn_rad: float) -> Motion:
+    """First shifted, then turned about the world's origin."""
+    turn = rot.from_axis_angle([0.0, 1.0, 0.0], turn_rad)
+    rotations = motion.rotations.astype(np.float64)
+    rotations[:, 0] = rot.multiply(turn, rotations[:, 0])
+    return replace(motion, rotations=rotations, root=rot.rotate(turn, motion.root + shift))
+
+
+def _upper_body_only(motion: Motion) -> Motion:
+    """Legs and the pelvis's place as in the first frame."""
+    rotations = motion.rotations.copy()
+    for side in _SIDES:
+        legs = list(motion.rig.descendants(f"{side}_hip"))
+        rotations[:, legs] = rotations[0, legs]
+    return replace(motion, rotations=rotations, root=np.broadcast_to(motion.root[0], motion.root.shape))
+
+
+def _refooted(motion: Motion, rig: Rig) -> Motion:
+    """The same rotations on another body, the root's path scaled with the legs, the feet where the path puts them."""
+    old = motion.rig
+    legs = _leg_scale(old, rig_bones(rig))
+    own, new = rig_bones(old), rig_bones(rig)
+    feet = new["foot"] / own["foot"]
+    world_old, joints_old = forward(old, motion.rotations.astype(np.float64), motion.root.astype(np.float64))
+    hips = [old.index("left_hip"), old.index("right_hip")]
+    drop_old = -float(old.rest_offsets[hips, 1].mean())
+    drop_new = -float(rig.rest_offsets[hips, 1].mean())
+    # The hips' height over the ankles scales with the legs, the ankles' over the floor with the feet.
+    lift = (feet - legs) * old.landmarks["left_heel"][1][1] * -1.0 + drop_new - legs * drop_old
+    root = motion.root.astype(np.float64) * legs + np.array([0.0, lift, 0.0])
+    targets = {side: _ankle_targets(motion, side, world_old, joints_old, legs, feet) for side in _SIDES}
+    root[:, 1] -= _too_far(rig, world_old, root, targets)
+    world, joints = forward(rig, motion.rotations.astype(np.float64), root)
+    rotations = motion.rotations.astype(np.float64)
+    for side in _SIDES:
+        hip, knee, ankle = (rig.index(f"{side}_{name}") for name in ("hip", "knee", "ankle"))
+        along = targets[side] - joints[:, hip]
+        bend = joints[:, knee] - (joints[:, hip] + joints[:, ankle]) / 2.0
+        pole = bend + 0.02 * rot.rotate(world[:, hip], np.array([0.0, 0.0, 1.0]))
+        upper, lower = (float(np.linalg.norm(rig.rest_offsets[joint])) for joint in (knee, ankle))
+        middle, end = two_bone_ik(joints[:, hip], joints[:, hip] + along, upper, lower, pole)
+        thigh = _aimed(world[:, hip], joints[:, knee] - joints[:, hip], middle - joints[:, hip])
+        shin = _aimed(world[:, knee], joints[:, ankle] - joints[:, knee], end - middle)
+        pelvis = world[:, old.parents[hip]]
+        rotations[:, hip] = rot.multiply(rot.conjugate(pelvis), thigh)
+        rotations[:, knee] = rot.multiply(rot.conjugate(thigh), shin)
+        rotations[:, ankle] = rot.multiply(rot.conjugate(shin), world[:, ankle])
+    return replace(motion, rotations=rot.normalise(rotations), root=root, rig=rig)
+
+
+def _aimed(world: FloatArray, bone: FloatArray, wanted: FloatArray) -> FloatArray:
+    """`world` (T,4) turned the shortest way so that its `bone` (T,3) points along `wanted` (T,3); keeps the twist."""
+    return rot.multiply(rot.from_two_vectors(bone, wanted), world)
+
+
+def _ankle_targets(
+    motion: Motion, side: str, world: FloatArray, joints: FloatArray, legs: float, feet: float
+) -> FloatArray:
+    """(T,3) m, where the ankle goes: the foot's lower end keeps its scaled place, the ankle its scaled height on it."""
+    ankle = joints[:, motion.rig.index(f"{side}_ankle")]
+    heel, toe = (motion.positions(f"{side}_{end}")[:, 0] for end in ("heel", "toe_tip"))
+    lowness = 1.0 / (1.0 + np.exp(np.clip((toe[:, 1:2] - heel[:, 1:2]) / 0.01, -30.0, 30.0)))  # 1 = on the toes
+    support = toe * lowness + heel * (1.0 - lowness)
+    return np.asarray(legs * support + feet * (ankle - support))
+
+
+def _too_far(rig: Rig, world: FloatArray, root: FloatArray, targets: Mapping[str, FloatArray]) -> FloatArray:
+    """(T,) m by which the pelvis must sink so that both ankles can be reached."""
+    sink = np.zeros(len(root))
+    for side in _SIDES:
+        hip = root + rot.rotate(world[:, 0], rig.rest_offsets[rig.index(f"{side}_hip")].astype(np.float64))
+        reach = _REACH * sum(
+            float(np.linalg.norm(rig.rest_offsets[rig.index(f"{side}_{name}")])) for name in ("knee", "ankle")
+        )
+        span = hip - targets[side]
+        level = np.hypot(span[:, 0], span[:, 2])
+        sink = np.maximum(sink, span[:, 1] - np.sqrt(np.maximum(reach**2 - level**2, 0.0)))
+    return np.maximum(sink, 0.0)

@@ -1,0 +1,193 @@
+"""The canvas and the camera of a photo: which part of it is shown, and from where it was taken.
+
+Owns the priors of a photograph (lens, height and tilt of the camera). Knows no motion; the world's origin is the
+place on the floor where the person stands in the photo.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from fleximo.arrays import FloatArray
+from fleximo.bones import SEEN, bone_ratios, pixels_per_m, rig_bones
+from fleximo.camera import Camera, Framing
+from fleximo.errors import FleximoError
+from fleximo.layouts import OPENPOSE_18
+from fleximo.person import Person
+from fleximo.rig import DEFAULT_RIG
+
+__all__ = ["FRAMINGS", "LENS_DEGREES", "fit_camera", "frame_photo", "legs_in_frame", "with_stature"]
+
+FRAMINGS = ("person", "centre")
+LENS_DEGREES = 35.0  # angle of view of the longer side: a 57 mm lens on 36 x 24 mm, a portrait's usual one
+_CAMERA_HEIGHT = 0.72  # of the stature: people photograph people from the chest and tilt the camera to centre them
+_MOST_TILT_DEGREES = 12.0  # beyond it the height gives way, for a photo tilted further shows it in ways we do not read
+_MARGIN = 0.03  # of the person's height, kept free around him
+
+
+def frame_photo(
+    photo_size: tuple[int, int],
+    canvas_size: tuple[int, int] | None = None,
+    person: Person | None = None,
+    *,
+    mode: str = "person",
+) -> Framing:
+    """How the photo lies on the canvas.
+
+    Without `canvas_size`, 576x1024 for an upright photo and 1024x576 for a wide one. Mode "person" fills the canvas
+    with the photo as far as the whole person stays inside (without a person: the whole photo) and leaves the rest
+    of the canvas beyond the photo's edges; "centre" always fills it and cuts around the middle, as the paper does.
+
+    >>> frame_photo((1152, 2048))
+    Framing(photo_size=(1152, 2048), canvas_size=(576, 1024), scale=0.5, offset=(0.0, 0.0))
+    """
+    if mode not in FRAMINGS:
+        raise FleximoError(f"The framing {mode!r} is not known; {' or '.join(FRAMINGS)} was expected.")
+    photo = np.array(photo_size, dtype=np.float64)
+    if canvas_size is None:
+        canvas_size = (576, 1024) if photo[1] >= photo[0] else (1024, 576)
+    canvas = np.array(canvas_size, dtype=np.float64)
+    if photo.min() < 1 or canvas.min() < 1:
+        raise FleximoError(f"A photo of {photo_size} px cannot be laid on a canvas of {canvas_size} px.")
+    scale = float((canvas / photo).max())
+    low, high = np.zeros(2), photo
+    if mode == "person":
+        if person is not None:
+            low, high = _person_box(person)
+        scale = min(scale, float((canvas / (high - low)).min()))
+    offset = []
+    for axis in (0, 1):
+        spare = canvas[axis] - scale * photo[axis]
+        centred = spare / 2.0
+        if mode == "person" and spare < 0.0:
+            # Slide the photo so that the person is inside, but not further than its own edges.
+            centred = min(max(centred, -scale * low[axis]), canvas[axis] - scale * high[axis])
+            centred = min(max(centred, spare), 0.0)
+        offset.append(float(centred) + 0.0)
+    return Framing(
+        (int(photo_size[0]), int(photo_size[1])),
+        (int(canvas_size[0]), int(canvas_size[1])),
+        scale,
+        (offset[0], offset[1]),
+    )
+
+
+def _person_box(person: Person) -> tuple[FloatArray, FloatArray]:
+    """The person's box in photo px, with a margin, within the photo."""
+    rows, columns = np.flatnonzero(person.mask.any(axis=1)), np.flatnonzero(person.mask.any(axis=0))
+    points = person.points_px[person.confidence >= SEEN].astype(np.float64)
+    if rows.size:
+        points = np.concatenate((points, [[columns[0], rows[0]], [columns[-1] + 1.0, rows[-1] + 1.0]]))
+    if len(points) == 0:
+        return np.zeros(2), np.array(person.photo_size, dtype=np.float64)
+    margin = _MARGIN * float(np.ptp(points, axis=0).max())
+    low = np.maximum(points.min(axis=0) - margin, 0.0)
+    high = np.minimum(points.max(axis=0) + margin, person.photo_size)
+    return low, np.maximum(high, low + 1.0)
+
+
+def legs_in_frame(person: Person) -> bool:
+    """Whether an ankle is seen, so that the floor is known; otherwise only the upper body can move."""
+    names = OPENPOSE_18.index("left_ankle"), OPENPOSE_18.index("right_ankle")
+    return bool(max(person.body_confidence[name] for name in names) >= SEEN)
+
+
+def with_stature(person: Person, stature_m: float) -> Person:
+    """The same person at another height: all bone lengths grow in proportion."""
+    if not 0.3 <= stature_m <= 3.0:
+        raise FleximoError(f"The stature {stature_m:g} m is not a person's; 0.3 to 3 m were expected.")
+    factor = stature_m / person.stature_m
+    lengths = {name: length * factor for name, length in person.bone_lengths_m.items()}
+    return replace(person, stature_m=stature_m, bone_lengths_m=lengths)
+
+
+def fit_camera(
+    person: Person,
+    framing: Framing,
+    *,
+    lens_degrees: float | None = None,
+    stature_m: float | None = None,
+    height_m: float | None = None,
+    pitch_degrees: float | None = None,
+) -> Camera:
+    """The camera that took the photo, on the canvas of `framing`.
+
+    The lens is `lens_degrees` (angle of view of the photo's longer side), else the photo's own from EXIF, else 35
+    degrees. Distance follows from the bone lengths (at `stature_m`, if given); `height_m` of the camera over the
+    floor and its tilt `pitch_degrees` (positive looks down) from each other, or from the habit of photographers. The
+    camera looks along -Z without roll; the person's place on the floor is the world's origin. Where no foot is seen
+    the hips are put at the height at which the legs would carry them.
+    """
+    lens = lens_degrees or person.lens_degrees or LENS_DEGREES
+    if not 2.0 <= lens <= 150.0:
+        raise FleximoError(f"The lens angle {lens:g} degrees is no camera's; 2 to 150 degrees were expected.")
+    if stature_m is not None:
+        person = with_stature(person, stature_m)
+    focal = max(person.photo_size) / 2.0 / math.tan(math.radians(lens) / 2.0) * framing.scale
+    centre = framing.to_canvas(np.array(person.photo_size) / 2.0)
+    ground, support_m = _support(person, framing, focal, centre)
+    wanted = _CAMERA_HEIGHT * person.stature_m if height_m is None else height_m
+    if pitch_degrees is None:
+        # cos p * y + sin p * z = height of the camera over the point seen at (y, z)
+        distance = math.hypot(ground[1], ground[2])
+        sine = (wanted - support_m) / distance
+        if abs(sine) >= 1.0:
+            raise FleximoError(
+                f"A camera {wanted:.2f} m high cannot see the person {distance:.2f} m away.",
+                remedy="Give a lower height, or the tilt alone.",
+            )
+        pitch = math.asin(sine) - math.atan2(ground[1], ground[2])
+        if height_m is None:
+            pitch = min(max(pitch, -math.radians(_MOST_TILT_DEGREES)), math.radians(_MOST_TILT_DEGREES))
+    else:
+        pitch = math.radians(pitch_degrees)
+    c, s = math.cos(pitch), math.sin(pitch)
+    world_to_camera = np.eye(4)
+    world_to_camera[:3, :3] = [[1.0, 0.0, 0.0], [0.0, -c, s], [0.0, -s, -c]]
+    world_to_camera[:3, 3] = ground - world_to_camera[:3, :3] @ np.array([0.0, support_m, 0.0])
+    if height_m is not None and pitch_degrees is not None:
+        world_to_camera[:3, 3] = _at_height(world_to_camera, ground, support_m, height_m)
+    K = np.array([[focal, 0.0, centre[0]], [0.0, focal, centre[1]], [0.0, 0.0, 1.0]])
+    return Camera(K, world_to_camera, framing.canvas_size)
+
+
+def _at_height(world_to_camera: FloatArray, ground: FloatArray, support_m: float, height_m: float) -> FloatArray:
+    """The camera's shift when both tilt and height are given: the distance along the ray gives way."""
+    rotation = world_to_camera[:3, :3]
+    ray = rotation.T @ ground
+    if ray[1] >= -1e-6 or height_m <= support_m:
+        raise FleximoError(
+            "A camera of this height and tilt does not see the person's feet below it.",
+            remedy="Give only the height or only the tilt.",
+        )
+    reach = (height_m - support_m) / -ray[1]
+    return np.asarray(ground * reach - rotation @ np.array([0.0, support_m, 0.0]))
+
+
+def _support(person: Person, framing: Framing, focal: float, centre: FloatArray) -> tuple[FloatArray, float]:
+    """What stands on the floor: a point (3,) m in the camera's axes, and its height in m over the floor."""
+    scale = pixels_per_m(person.body_px, person.body_confidence, person.body_m, person.bone_lengths_m) * framing.scale
+    points = framing.to_canvas(person.body_px)
+    rig = rig_bones(DEFAULT_RIG)
+    leg = sum(person.bone_lengths_m.get(bone, person.stature_m * bone_ratios()[bone]) for bone in ("thigh", "shin"))
+    size = leg / (rig["thigh"] + rig["shin"])
+    ankle_m = -DEFAULT_RIG.landmarks["left_heel"][1][1] * size
+    if legs_in_frame(person):
+        columns = [OPENPOSE_18.index(name) for name in ("left_ankle", "right_ankle")]
+        columns = [column for column in columns if person.body_confidence[column] >= SEEN]
+        height = ankle_m
+    else:
+        columns = [OPENPOSE_18.index(name) for name in ("left_hip", "right_hip")]
+        if min(person.body_confidence[column] for column in columns) < SEEN:
+            columns, leg = [OPENPOSE_18.index("neck")], leg + person.bone_lengths_m.get("torso", 0.3 * person.stature_m)
+        height = ankle_m + leg
+    places = []
+    for column in columns:
+        depth = focal / scale - person.body_m[column, 2]
+        places.append(np.append((points[column] - centre) / focal * depth, depth))
+    feet = np.array(places)
+    low = feet[:, 1] > feet[:, 1].max() - 0.06  # a raised foot does not tell the floor
+    return np.asarray(feet[low].mean(axis=0)), float(height)
