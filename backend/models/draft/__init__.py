@@ -1,0 +1,66 @@
+"""The draft engine: a layered 2D puppet cut from one photo, rendered on a CPU without any downloaded weights.
+
+Knows a job's photo, person and 2D track; nothing of text or of how the motion came about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from backend.models.draft.compositor import draw_placed
+from backend.models.draft.order import drawing_order
+from backend.models.draft.pose import poses, read_target
+from backend.models.draft.puppet import Puppet, build_puppet
+from backend.models.draft.warp import boxes, place
+from backend.photo import decode_photo
+from backend.stages import Progress, silent
+from fleximo.files import canonical_json
+from fleximo.job import RenderJob
+from fleximo.video import Video
+
+__all__ = ["DraftPuppet"]
+
+
+class DraftPuppet:
+    """A `VideoModel`. The puppet of the last photo is kept, so that the windows of one job share it."""
+
+    name = "draft"
+    fps: Fraction | None = None
+    window: int | None = 60
+
+    def __init__(self) -> None:
+        self._key = ""
+        self._puppet: Puppet | None = None
+
+    def puppet(self, job: RenderJob) -> Puppet:
+        """The puppet of the job's photo, person and framing."""
+        key = hashlib.sha256(job.photo)
+        key.update(canonical_json(job.person.to_json()))
+        key.update(canonical_json(job.framing.to_json()))
+        if self._puppet is None or key.hexdigest() != self._key:
+            self._puppet = build_puppet(decode_photo(job.photo).rgb, job.person, job.framing)
+            self._key = key.hexdigest()
+        return self._puppet
+
+    def render(self, job: RenderJob, progress: Progress = silent) -> Video:
+        """The frames `job.frames`; each depends on its own row of the track alone, but for ties in depth."""
+        puppet = self.puppet(job)
+        start, stop = job.frames
+        target = read_target(puppet.rest, job.signal.track, job.camera, job.person.stature_m)
+        order = drawing_order(target)
+        moved = poses(puppet.rest, target)
+        names = [piece.name for piece in puppet.pieces]
+        found = boxes(list(puppet.pieces), moved, job.size)
+        frames = np.empty((stop - start, job.size[1], job.size[0], 3), np.uint8)
+        for i in range(start, stop):
+            canvas = puppet.scene.copy()
+            visible = [names.index(name) for name in order[i] if name in names]
+            for placed in place(list(puppet.pieces), visible, found[i], moved, i):
+                draw_placed(canvas, puppet.pieces[placed.piece].texture, placed)
+            cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB, dst=frames[i - start])
+            progress((i + 1 - start) / (stop - start), f"frame {i + 1} of {stop}")
+        return Video(frames, job.fps)

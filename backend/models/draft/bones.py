@@ -1,0 +1,112 @@
+"""The puppet's bones and links, and how a bone carries points: one formula for limbs and for rigid parts.
+
+Knows no pictures; `pose` fills the numbers in for each frame.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.models.draft.rest import SIDES
+from fleximo.arrays import FloatArray
+
+__all__ = ["BONES", "LINKS", "Link", "affine_map", "bone_index", "carry", "link_index", "smoothstep", "stretch_map"]
+
+_PARTS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
+BONES = ("chest", "pelvis", "head", *(f"{side}_{part}" for side in SIDES for part in _PARTS))
+
+Link = tuple[str, str, str]  # name, bone nearer to the chest, bone further out
+LINKS: tuple[Link, ...] = (
+    ("waist", "chest", "pelvis"),
+    ("neck", "chest", "head"),
+    *(
+        (f"{side}_{name}", inner if inner in ("chest", "pelvis") else f"{side}_{inner}", f"{side}_{outer}")
+        for side in SIDES
+        for name, inner, outer in (
+            ("shoulder", "chest", "upper_arm"),
+            ("elbow", "upper_arm", "forearm"),
+            ("wrist", "forearm", "hand"),
+            ("hip", "pelvis", "thigh"),
+            ("knee", "thigh", "shin"),
+            ("ankle", "shin", "foot"),
+        )
+    ),
+)
+
+
+def bone_index(name: str) -> int:
+    return BONES.index(name)
+
+
+def link_index(name: str) -> int:
+    return [link[0] for link in LINKS].index(name)
+
+
+def smoothstep(values: FloatArray) -> FloatArray:
+    """0 below 0, 1 above 1, with level ends."""
+    held = np.clip(values, 0.0, 1.0)
+    return np.asarray(held * held * (3.0 - 2.0 * held))
+
+
+def affine_map(matrix: FloatArray, origin: FloatArray, image: FloatArray) -> FloatArray:
+    """(...,15) the map x -> image + matrix (x - origin); matrix (...,2,2), points (...,2)."""
+    shift = image - np.einsum("...ij,...j->...i", matrix, origin)
+    ones, zeros = np.ones(shift.shape[:-1]), np.zeros(shift.shape[:-1])
+    columns = [ones, zeros, zeros, zeros, ones, zeros, ones, ones, ones]
+    values = [*columns, shift[..., 0], shift[..., 1]]
+    values += [matrix[..., 0, 0], matrix[..., 1, 0], matrix[..., 0, 1], matrix[..., 1, 1]]
+    return np.stack(values, axis=-1)
+
+
+def stretch_map(
+    start: FloatArray,
+    axis: FloatArray,
+    length: FloatArray,
+    image_start: FloatArray,
+    image_axis: FloatArray,
+    image_length: FloatArray,
+    scale: FloatArray,
+) -> FloatArray:
+    """(...,15) carries the bone at `start` along `axis` (unit) onto its image.
+
+    Between the bone's ends lengths change as the bone's does; across, and beyond the ends, by `scale` alone, so that
+    a foreshortened limb keeps round joints.
+    """
+    along, place = length, image_length / np.maximum(length, 1e-3)
+    shape = np.broadcast_shapes(start.shape, image_start.shape)[:-1]
+    across = np.stack([axis[..., 1], -axis[..., 0]], axis=-1)
+    image_across = np.stack([image_axis[..., 1], -image_axis[..., 0]], axis=-1) * scale[..., None]
+    values = [
+        axis[..., 0],
+        axis[..., 1],
+        -(axis * start).sum(axis=-1),
+        across[..., 0],
+        across[..., 1],
+        -(across * start).sum(axis=-1),
+        along,
+        place,
+        scale,
+        image_start[..., 0],
+        image_start[..., 1],
+        image_axis[..., 0],
+        image_axis[..., 1],
+        image_across[..., 0],
+        image_across[..., 1],
+    ]
+    return np.stack([np.broadcast_to(value, shape) for value in values], axis=-1)
+
+
+def carry(maps: FloatArray, points: FloatArray) -> FloatArray:
+    """`points` (...,2) carried by `maps` (...,15), broadcast against each other."""
+    x, y = points[..., 0], points[..., 1]
+    along = maps[..., 0] * x + maps[..., 1] * y + maps[..., 2]
+    across = maps[..., 3] * x + maps[..., 4] * y + maps[..., 5]
+    held = np.clip(along, 0.0, maps[..., 6])
+    along = maps[..., 8] * (along - held) + maps[..., 7] * held
+    return np.stack(
+        [
+            maps[..., 9] + along * maps[..., 11] + across * maps[..., 13],
+            maps[..., 10] + along * maps[..., 12] + across * maps[..., 14],
+        ],
+        axis=-1,
+    )

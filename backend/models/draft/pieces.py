@@ -1,0 +1,251 @@
+"""The puppet's pieces: textures cut from the photo, each reaching under its neighbours so that no joint can gape.
+
+Knows the labels and the soft edges of the photo; nothing of motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from backend.models.draft.bones import bone_index, link_index, smoothstep
+from backend.models.draft.cut import BODY_LABEL, LABELS, Limb
+from backend.models.draft.fill import pull_push
+from backend.models.draft.rest import RestPose
+from fleximo.arrays import BoolArray, FloatArray, IntArray
+
+__all__ = ["Cutting", "Piece", "cut_pieces"]
+
+_PARTS = {"arm": ("upper_arm", "forearm", "hand"), "leg": ("thigh", "shin", "foot")}
+_JOINTS = {"arm": ("shoulder", "elbow", "wrist"), "leg": ("hip", "knee", "ankle")}
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One texture and the bones that carry it."""
+
+    name: str
+    texture: FloatArray  # (h,w,4) uint8 RGBA, colours multiplied by alpha
+    origin: tuple[int, int]  # canvas px of its top-left corner
+    bone: int
+    links: tuple[tuple[int, int, bool], ...]  # (link, the bone on its other side, whether that one lies further out)
+    outline: FloatArray  # (N,2) canvas px: convex hull of what can be seen
+    near_link: tuple[BoolArray, ...] = field(default=())  # per link (N,): which corners its other bone may carry
+
+
+@dataclass(frozen=True, eq=False)
+class Cutting:
+    """What the pieces are cut from, all (H,W) on the working canvas."""
+
+    image: FloatArray  # (H,W,3) uint8
+    alpha: FloatArray  # soft coverage of the person
+    labels: IntArray
+    rest: RestPose  # in px of the working canvas
+    limbs: tuple[Limb, ...]
+    pad: tuple[int, int]  # px by which the working canvas reaches beyond the canvas at left and top
+
+
+@dataclass(frozen=True, eq=False)
+class _Crop:
+    """A rectangle of the working canvas with what the shapes are made of."""
+
+    x0: int
+    y0: int
+    x: FloatArray  # (h,w) px centres
+    y: FloatArray
+    alpha: FloatArray
+    labels: IntArray
+    image: FloatArray
+
+    def along(self, start: FloatArray, end: FloatArray) -> FloatArray:
+        axis = end - start
+        square = max(float(axis @ axis), 1e-6)
+        return np.asarray(((self.x - start[0]) * axis[0] + (self.y - start[1]) * axis[1]) / square)
+
+    def across(self, start: FloatArray, end: FloatArray) -> FloatArray:
+        axis = (end - start) / max(float(np.linalg.norm(end - start)), 1e-3)
+        return np.asarray((self.x - start[0]) * axis[1] - (self.y - start[1]) * axis[0])
+
+    def disc(self, centre: FloatArray, radius: float, feather: float) -> FloatArray:
+        distance = np.hypot(self.x - centre[0], self.y - centre[1])
+        return smoothstep((radius - distance) / max(feather, 0.5))
+
+    def is_label(self, *labels: int) -> BoolArray:
+        return np.isin(self.labels, labels)
+
+
+def _crop(cutting: Cutting, corners: FloatArray, margin: float) -> _Crop:
+    height, width = cutting.alpha.shape
+    low = np.floor(corners.min(axis=0) - margin).astype(int)
+    high = np.ceil(corners.max(axis=0) + margin).astype(int)
+    x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
+    x1, y1 = min(int(high[0]), width), min(int(high[1]), height)
+    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
+    x0, y0 = min(x0, width - 1), min(y0, height - 1)
+    rows, columns = np.mgrid[y0:y1, x0:x1].astype(np.float32)
+    window = np.s_[y0:y1, x0:x1]
+    return _Crop(
+        x0, y0, columns + 0.5, rows + 0.5, cutting.alpha[window], cutting.labels[window], cutting.image[window]
+    )
+
+
+def _soft(region: BoolArray) -> FloatArray:
+    return cv2.GaussianBlur(region.astype(np.float32), (0, 0), 0.8)
+
+
+def _piece(
+    cutting: Cutting, crop: _Crop, name: str, alpha: FloatArray, known: BoolArray, links: list[tuple[str, str, bool]]
+) -> Piece | None:
+    """Fills the colours from `known` pixels and packs the piece; nothing if it cannot be seen anywhere."""
+    visible = alpha > 0.02
+    if visible.sum() < 4 or not known.any():
+        return None
+    rows, columns = np.nonzero(visible)
+    window = np.s_[max(rows.min() - 2, 0) : rows.max() + 3, max(columns.min() - 2, 0) : columns.max() + 3]
+    solid = cv2.erode((known & (crop.alpha > 0.96)).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
+    colours = pull_push(crop.image[window].astype(np.float32), solid[window] if solid[window].any() else known[window])
+    opacity = np.clip(alpha[window], 0.0, 1.0)[..., None]
+    rgba = np.concatenate([np.clip(colours, 0, 255) * opacity, opacity * 255.0], axis=-1)
+    texture = np.zeros((rgba.shape[0] + 2, rgba.shape[1] + 2, 4), np.uint8)  # a clear rim, for sampling at the edge
+    texture[1:-1, 1:-1] = np.round(rgba).astype(np.uint8)
+    origin = (
+        crop.x0 + int(window[1].start) - 1 - cutting.pad[0],
+        crop.y0 + int(window[0].start) - 1 - cutting.pad[1],
+    )
+    points = np.argwhere(texture[..., 3] > 4)[:, ::-1].astype(np.float32)
+    hull = cv2.convexHull(points)
+    hull = cv2.approxPolyDP(hull, 1.0, True)[:, 0].astype(np.float64) + np.array(origin) + 0.5
+    packed = tuple((link_index(link), bone_index(other), outward) for link, other, outward in links)
+    return Piece(name, texture, origin, bone_index(name), packed, hull)
+
+
+def _limb_pieces(cutting: Cutting, limb: Limb, with_tip: bool) -> list[Piece]:
+    """Upper piece, lower piece and, if `with_tip`, hand or foot."""
+    parts, joint_names = _PARTS[limb.kind], _JOINTS[limb.kind]
+    stations = [*limb.joints, limb.tip] if limb.whole else [*limb.joints]
+    radii = [*limb.radii, limb.radii[-1] * 1.3]
+    made = []
+    for i in range(len(stations) - 1):
+        if i == 2 and not with_tip:
+            break
+        inner = {"arm": "chest", "leg": "pelvis"}[limb.kind] if i == 0 else f"{limb.side}_{parts[i - 1]}"
+        links = [(f"{limb.side}_{joint_names[i]}", inner, False)]
+        last = i == len(limb.joints) - 1
+        if not last and (i < 1 or with_tip) and i + 1 < len(joint_names) and limb.whole:
+            links.append((f"{limb.side}_{joint_names[i + 1]}", f"{limb.side}_{parts[i + 1]}", True))
+        made.append(_limb_piece(cutting, limb, i, stations, radii, links, open_end=last))
+    return [piece for piece in made if piece is not None]
+
+
+def _limb_piece(
+    cutting: Cutting,
+    limb: Limb,
+    i: int,
+    stations: list[FloatArray],
+    radii: list[float],
+    links: list[tuple[str, str, bool]],
+    open_end: bool,
+) -> Piece | None:
+    start, end = stations[i], stations[i + 1]
+    length = max(float(np.linalg.norm(end - start)), 1.0)
+    widest = max(radii[i], radii[i + 1])
+    crop = _crop(cutting, np.array([start, end]), (2.6 if open_end else 2.0) * widest + 4)
+    along, across = crop.along(start, end), np.abs(crop.across(start, end))
+    feather = 0.5 * radii[i] / length
+    reach = smoothstep((along + feather) / feather)
+    if not open_end:
+        reach = reach * smoothstep((1.0 + 0.5 * radii[i + 1] / length - along) / (0.5 * radii[i + 1] / length))
+    own = crop.is_label(limb.label)
+    thickness = radii[i] + (radii[i + 1] - radii[i]) * np.clip(along, 0, 1)
+    other_arms = [label for (_, kind), label in LABELS.items() if kind == "arm" and label != limb.label]
+    hidden = crop.is_label(*other_arms) & (across < 0.95 * thickness) & (along > 0) & (along < 1)
+    alpha = np.maximum(crop.alpha * _soft(own), _soft(hidden)) * reach
+    root = crop.disc(start, 0.92 * radii[i], 0.3 * radii[i])
+    if limb.kind == "leg" and i == 2:
+        root = root * 0.0
+    alpha = np.maximum(alpha, root * np.maximum(crop.alpha, _soft(hidden)))
+    if not open_end:
+        end_disc = crop.disc(end, 0.92 * radii[i + 1], 0.2 * radii[i + 1])
+        alpha = np.maximum(alpha, end_disc * crop.alpha)
+    known = own.copy()
+    if i == 0:
+        known |= crop.is_label(BODY_LABEL) & (np.hypot(crop.x - start[0], crop.y - start[1]) < radii[0] * 1.05)
+    known &= (along > -1.2 * radii[i] / length) & ((along < 1.0 + 1.2 * radii[i + 1] / length) | open_end)
+    return _piece(cutting, crop, f"{limb.side}_{_PARTS[limb.kind][i]}", alpha, known, links)
+
+
+def _trunk_polygon(cutting: Cutting, crop: _Crop) -> BoolArray:
+    """Where the trunk must be although an arm hides it: between shoulders and hips."""
+    rest = cutting.rest
+    hips = rest.points[11] - rest.points[8]
+    corners = np.array(
+        [rest.points[2], rest.points[5], rest.points[11] + 0.35 * hips, rest.points[8] - 0.35 * hips]
+    ) - np.array([crop.x0, crop.y0])
+    canvas = np.zeros(crop.alpha.shape, np.uint8)
+    cv2.fillConvexPoly(canvas, np.round(corners * 16).astype(np.int32), 1, shift=4)
+    return canvas > 0
+
+
+def _torso(cutting: Cutting) -> Piece | None:
+    rest = cutting.rest
+    neck, hip = rest.neck, rest.mid_hip
+    crop = _crop(cutting, rest.points[[1, 2, 5, 8, 11]], 0.75 * rest.torso_px)
+    spine, rise = crop.along(neck, hip), crop.along(neck, rest.head_centre)
+    own = crop.is_label(BODY_LABEL)
+    arms = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "arm"])
+    hidden = arms & _trunk_polygon(cutting, crop)
+    top = smoothstep((0.5 - rise) / 0.15)
+    face = max(abs(float((rest.points[17] - rest.points[16]) @ rest.across)), 0.2 * rest.torso_px)
+    column = smoothstep((0.42 * face - np.abs(crop.across(neck, rest.head_centre))) / (0.08 * face) + 0.5)
+    top = np.maximum(top, column * smoothstep((0.85 - rise) / 0.15))
+    bottom = smoothstep((1.06 - spine) / 0.05)
+    alpha = np.maximum(crop.alpha * _soft(own), _soft(hidden)) * top * bottom
+    for limb in cutting.limbs:
+        if limb.kind == "arm":
+            alpha = np.maximum(alpha, crop.disc(limb.joints[0], 0.85 * limb.radii[0], 0.3 * limb.radii[0]) * crop.alpha)
+    known = own & ~(cv2.dilate(arms.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    for limb in cutting.limbs:
+        if limb.kind == "arm":
+            inside = np.hypot(crop.x - limb.joints[0][0], crop.y - limb.joints[0][1]) < limb.radii[0]
+            known |= crop.is_label(limb.label) & inside
+    return _piece(cutting, crop, "chest", alpha, known, [("waist", "pelvis", True), ("neck", "head", True)])
+
+
+def _pelvis(cutting: Cutting) -> Piece | None:
+    rest = cutting.rest
+    legs = [limb for limb in cutting.limbs if limb.kind == "leg"]
+    corners = np.array([rest.neck + 0.6 * (rest.mid_hip - rest.neck), *rest.points[[8, 11]]])
+    reach = 0.75 if legs else 6.0
+    crop = _crop(cutting, corners, reach * rest.torso_px)
+    spine = crop.along(rest.neck, rest.mid_hip)
+    own = crop.is_label(BODY_LABEL, *[limb.label for limb in legs])
+    arms = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "arm"])
+    alpha = np.maximum(crop.alpha * _soft(own), _soft(arms & _trunk_polygon(cutting, crop)))
+    alpha = alpha * smoothstep((spine - 0.72) / 0.06)
+    for limb in legs:
+        along = crop.along(limb.joints[0], limb.joints[1])
+        other = crop.along(rest.mid_hip, rest.mid_hip + rest.down * rest.torso_px)
+        alpha = alpha * smoothstep((0.3 - np.minimum(along, other + 0.1)) / 0.06)
+    known = own & (spine > 0.6)
+    return _piece(cutting, crop, "pelvis", alpha, known, [("waist", "chest", False)])
+
+
+def _head(cutting: Cutting) -> Piece | None:
+    rest = cutting.rest
+    size = float(np.linalg.norm(rest.head_centre - rest.neck))
+    crop = _crop(cutting, np.array([rest.neck, rest.head_centre]), 1.6 * max(size, 0.3 * rest.torso_px))
+    rise = crop.along(rest.neck, rest.head_centre)
+    own = crop.is_label(BODY_LABEL)
+    alpha = crop.alpha * _soft(own) * smoothstep((rise - 0.3) / 0.12)
+    return _piece(cutting, crop, "head", alpha, own & (rise > 0.2), [("neck", "chest", False)])
+
+
+def cut_pieces(cutting: Cutting, hands_seen: dict[str, bool]) -> list[Piece]:
+    """All pieces that the photo gives; an arm whose hand was not seen ends at the wrist."""
+    made = [_pelvis(cutting), _torso(cutting), _head(cutting)]
+    pieces = [piece for piece in made if piece is not None]
+    for limb in cutting.limbs:
+        pieces += _limb_pieces(cutting, limb, with_tip=limb.kind == "leg" or hands_seen[limb.side])
+    return pieces

@@ -1,0 +1,107 @@
+"""Building the puppet from one photo: soft edges, limbs, pieces and the empty scene.
+
+Knows the photo and the person in it; nothing of the motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from backend.models.draft.background import empty_scene, place_image, place_mask
+from backend.models.draft.bones import LINKS
+from backend.models.draft.cut import Limb, cut_limbs, find_limbs
+from backend.models.draft.matte import soft_alpha
+from backend.models.draft.pieces import Cutting, Piece, cut_pieces
+from backend.models.draft.rest import HAND_START, SIDES, RestPose, rest_pose
+from fleximo.arrays import BoolArray, FloatArray
+from fleximo.camera import Framing
+from fleximo.errors import FleximoError
+from fleximo.person import Person
+
+__all__ = ["Puppet", "build_puppet"]
+
+_JOINT_OF = {"shoulder": 0, "elbow": 1, "wrist": 2, "hip": 0, "knee": 1, "ankle": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Puppet:
+    """Everything of a photo that rendering needs, in px of the canvas."""
+
+    scene: FloatArray  # (H,W,4) uint8 RGB and an unused fourth channel
+    pieces: tuple[Piece, ...]
+    rest: RestPose
+    limbs: tuple[Limb, ...]
+    hands_seen: dict[str, bool]
+
+
+def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
+    """Cuts the person out of the photo (h,w,3) uint8 and into pieces; deterministic, about a second at 576x1024."""
+    if (rgb.shape[1], rgb.shape[0]) != person.photo_size or person.photo_size != framing.photo_size:
+        raise FleximoError(
+            f"The photo has {rgb.shape[1]}x{rgb.shape[0]} pixels, the person was found in one of "
+            f"{person.photo_size}, the framing is for {framing.photo_size}.",
+            remedy="Detect the person and make the framing from this photo.",
+        )
+    rest = rest_pose(person, framing)
+    pad = _padding(person, framing)
+    image, covered = place_image(rgb, framing, pad)
+    mask = place_mask(person.mask, framing, pad)
+    offset = np.array([pad[0], pad[1]], dtype=np.float64)
+    working = replace(rest, points=rest.points + offset)
+    hard = mask > 0.5
+    grow = max(2, round(0.012 * 3.5 * rest.torso_px))
+    near = cv2.dilate(hard.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1,) * 2)) > 0
+    scene = empty_scene(image, near, covered)
+    alpha = soft_alpha(image, mask, scene, max(1.5, 0.004 * 3.5 * rest.torso_px))
+    limbs = tuple(find_limbs(working, hard))
+    labels = cut_limbs(image, alpha > 0.03, working, list(limbs))
+    hands_seen = {side: rest.has(HAND_START[side], HAND_START[side] + 9) for side in SIDES}
+    pieces = cut_pieces(Cutting(image, alpha, labels, working, limbs, (pad[0], pad[1])), hands_seen)
+    width, height = framing.canvas_size
+    window = np.s_[pad[1] : pad[1] + height, pad[0] : pad[0] + width]
+    rgba = np.concatenate([scene[window], np.full((height, width, 1), 255, np.uint8)], axis=-1)
+    return Puppet(
+        np.ascontiguousarray(rgba),
+        tuple(_with_reach(piece, rest) for piece in pieces),
+        rest,
+        limbs,
+        hands_seen,
+    )
+
+
+def _padding(person: Person, framing: Framing) -> tuple[int, int, int, int]:
+    """How far the person reaches beyond the canvas (left, top, right, bottom px), at most one canvas."""
+    rows, columns = np.nonzero(person.mask)
+    if rows.size == 0:
+        return (0, 0, 0, 0)
+    low = framing.to_canvas(np.array([columns.min(), rows.min()])) - 8
+    high = framing.to_canvas(np.array([columns.max() + 1, rows.max() + 1])) + 8
+    width, height = framing.canvas_size
+    return (
+        int(np.clip(np.ceil(-low[0]), 0, width)),
+        int(np.clip(np.ceil(-low[1]), 0, height)),
+        int(np.clip(np.ceil(high[0] - width), 0, width)),
+        int(np.clip(np.ceil(high[1] - height), 0, height)),
+    )
+
+
+def _with_reach(piece: Piece, rest: RestPose) -> Piece:
+    """Marks the corners of the outline that a neighbouring bone may carry: those around the joint."""
+    near: list[BoolArray] = []
+    for link, _, _ in piece.links:
+        near.append(np.linalg.norm(piece.outline - _joint(LINKS[link][0], rest), axis=1) < 0.45 * rest.torso_px)
+    return replace(piece, near_link=tuple(near))
+
+
+def _joint(link: str, rest: RestPose) -> FloatArray:
+    if link == "waist":
+        return rest.neck + 0.75 * (rest.mid_hip - rest.neck)
+    if link == "neck":
+        return rest.neck + 0.4 * (rest.head_centre - rest.neck)
+    side, name = link.split("_")
+    chains = {"right": ((2, 3, 4), (8, 9, 10)), "left": ((5, 6, 7), (11, 12, 13))}[side]
+    chain = chains[0] if name in ("shoulder", "elbow", "wrist") else chains[1]
+    return np.asarray(rest.points[chain[_JOINT_OF[name]]])

@@ -1,0 +1,115 @@
+"""Where each piece's pixels come from in one frame: coarse grids of source positions, all pieces at once.
+
+Knows maps and boxes; neither samples nor composites.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.models.draft.bones import BONES, carry, smoothstep
+from backend.models.draft.pieces import Piece
+from backend.models.draft.pose import Poses
+from fleximo.arrays import FloatArray
+
+__all__ = ["CELL", "Placed", "boxes", "place"]
+
+CELL = 8  # px between grid nodes; node k of a box lies at its edge + CELL * k - CELL / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """One piece in one frame."""
+
+    piece: int  # index among the puppet's pieces
+    box: tuple[int, int, int, int]  # x0, y0, x1, y1 canvas px
+    grid: FloatArray  # (rows,columns,2) float32 px of the texture, pixel centres at whole numbers
+
+
+def boxes(pieces: list[Piece], poses: Poses, size: tuple[int, int]) -> FloatArray:
+    """(T,P,4) int32 target boxes x0, y0, x1, y1 on the canvas; empty where the piece is out of the picture."""
+    frames = len(poses.forward)
+    found = np.zeros((frames, len(pieces), 4), np.int32)
+    for p, piece in enumerate(pieces):
+        moved = [carry(poses.forward[:, piece.bone, None], piece.outline[None])]
+        for (_, other, _), near in zip(piece.links, piece.near_link):
+            if near.any():
+                moved.append(carry(poses.forward[:, other, None], piece.outline[None, near]))
+        corners = np.concatenate(moved, axis=1)
+        low = np.clip(np.floor(corners.min(axis=1)) - 2, -1e6, 1e6)
+        high = np.clip(np.ceil(corners.max(axis=1)) + 3, -1e6, 1e6)
+        found[:, p, :2] = np.clip(low, 0, size)
+        found[:, p, 2:] = np.clip(high, 0, size)
+    return found
+
+
+def place(pieces: list[Piece], order: list[int], frame_boxes: FloatArray, poses: Poses, frame: int) -> list[Placed]:
+    """The grids of the pieces `order` (back to front) in frame `frame`, without those out of the picture."""
+    visible = [p for p in order if (frame_boxes[p, 2:] > frame_boxes[p, :2]).all()]
+    if not visible:
+        return []
+    nodes, counts, shapes = _nodes(frame_boxes, visible)
+    of = np.repeat(np.arange(len(visible)), counts)
+    source = _blend(pieces, visible, nodes, of, poses, frame)
+    _bulge(pieces, visible, source, counts, poses.face_shift[frame])
+    origins = np.array([pieces[p].origin for p in visible], dtype=np.float64) + 0.5
+    source = (source - origins[of]).astype(np.float32)
+    placed, start = [], 0
+    for p, count, shape in zip(visible, counts, shapes):
+        box = tuple(int(value) for value in frame_boxes[p])
+        placed.append(Placed(p, box, source[start : start + count].reshape(*shape, 2)))
+        start += count
+    return placed
+
+
+def _nodes(frame_boxes: FloatArray, visible: list[int]) -> tuple[FloatArray, list[int], list[tuple[int, int]]]:
+    points, counts, shapes = [], [], []
+    for p in visible:
+        x0, y0, x1, y1 = frame_boxes[p]
+        columns = x0 - CELL / 2 + CELL * np.arange((x1 - x0 + CELL - 1) // CELL + 2)
+        rows = y0 - CELL / 2 + CELL * np.arange((y1 - y0 + CELL - 1) // CELL + 2)
+        grid = np.empty((len(rows), len(columns), 2))
+        grid[..., 0], grid[..., 1] = columns, rows[:, None]
+        points.append(grid.reshape(-1, 2))
+        counts.append(grid.shape[0] * grid.shape[1])
+        shapes.append((len(rows), len(columns)))
+    return np.concatenate(points), counts, shapes
+
+
+def _blend(
+    pieces: list[Piece], visible: list[int], nodes: FloatArray, of: FloatArray, poses: Poses, frame: int
+) -> FloatArray:
+    """(N,2) source positions: each node by its piece's bone, blended with the neighbours' across the links."""
+    maps = poses.inverse[frame]
+    own = np.array([pieces[p].bone for p in visible])
+    source = carry(maps[own][of], nodes)
+    mixed = source.copy()
+    for slot in range(2):
+        linked = [i for i, p in enumerate(visible) if len(pieces[p].links) > slot]
+        if not linked:
+            continue
+        chosen = np.flatnonzero(np.isin(of, linked))
+        table = np.zeros((len(visible), 3), dtype=int)
+        for i in linked:
+            table[i] = pieces[visible[i]].links[slot]
+        link, other, outward = table[of[chosen]].T
+        row = poses.links[frame][link]
+        share = smoothstep(row[:, 0] * nodes[chosen, 0] + row[:, 1] * nodes[chosen, 1] + row[:, 2])
+        share = np.where(outward == 1, share, 1.0 - share) * row[:, 3]
+        active = share > 1e-4
+        chosen, share = chosen[active], share[active, None]
+        mixed[chosen] += share * (carry(maps[other[active]], nodes[chosen]) - source[chosen])
+    return mixed
+
+
+def _bulge(pieces: list[Piece], visible: list[int], source: FloatArray, counts: list[int], shift: FloatArray) -> None:
+    """Moves the middle of the face against the head's outline, in place."""
+    heads = [i for i, p in enumerate(visible) if pieces[p].bone == BONES.index("head")]
+    if not heads or abs(shift[2]) + abs(shift[3]) < 0.05:
+        return
+    start = sum(counts[: heads[0]])
+    part = source[start : start + counts[heads[0]]]
+    square = ((part - shift[:2]) ** 2).sum(axis=-1, keepdims=True) / shift[4] ** 2
+    part -= shift[2:4] * np.maximum(1.0 - square, 0.0) ** 2
