@@ -21,11 +21,13 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+    import resource
 
 __all__ = [
     "FileLock",
     "kill_process",
     "make_private_folder",
+    "peak_memory_mb",
     "process_is_alive",
     "replace_file",
     "sync_folder",
@@ -133,6 +135,14 @@ def kill_process(pid: int) -> None:
             os.kill(pid, signal.SIGTERM)  # TerminateProcess
         else:
             os.kill(pid, signal.SIGKILL)
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held, in MB; None on Windows, whose standard library does not tell."""
+    if sys.platform == "win32":
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3 / 1.024), 1)
 
 
 def make_private_folder(path: Path) -> None:

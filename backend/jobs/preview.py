@@ -1,0 +1,43 @@
+"""A small picture of a render that is still running, or of its result.
+
+Knows where the pipeline keeps its files in a job's folder; makes JPEG of at most 512 px.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from fleximo.errors import FleximoError
+from fleximo.files import write_atomic
+
+__all__ = ["write_preview"]
+
+_LONGER_SIDE_PX = 512
+
+
+def write_preview(work: Path, target: Path) -> bool:
+    """Writes a frame of the newest finished piece of the render in `work` to `target`; False if there is no newer one.
+
+    A preview never stops a render: what cannot be read or written is left out.
+    """
+    pieces = [work / "master.mkv", *sorted((work / "windows").glob("[0-9]*.ffv1.mkv"), reverse=True)]
+    newest = next((piece for piece in pieces if piece.is_file()), None)
+    if newest is None or (target.is_file() and target.stat().st_mtime >= newest.stat().st_mtime):
+        return False
+    from PIL import Image
+
+    from backend.media import read_frames
+
+    try:
+        frame = next(iter(read_frames(newest, 0, 1)), None)
+        if frame is None:
+            return False
+        picture = Image.fromarray(frame)
+        picture.thumbnail((_LONGER_SIDE_PX, _LONGER_SIDE_PX))
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=80)
+        write_atomic(target, buffer.getvalue())
+    except FleximoError:
+        return False
+    return True

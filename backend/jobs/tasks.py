@@ -1,0 +1,202 @@
+"""What each kind of job does, as a function from a task to files, and the one entry that every engine runs.
+
+The warm local worker, a farm's `fleximo run-task` and any later engine call `run`. Knows no HTTP and no database;
+models are imported by the kind that needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from backend import catalog
+from backend.jobs.preview import write_preview
+from backend.jobs.records import DONE, FAILED, Outcome, OutputFile, Task
+from backend.jobs.store import BlobStore
+from backend.stages import Progress
+from fleximo import __version__
+from fleximo.errors import Cancelled, FleximoError
+from fleximo.files import write_json
+from fleximo.job import RenderJob
+from fleximo.plan import MotionPlan
+from fleximo.system import peak_memory_mb
+from fleximo.timing import as_fps
+
+__all__ = ["KINDS", "Emit", "run", "run_task"]
+
+Emit = Callable[[dict[str, Any]], None]
+Files = dict[str, Path]
+
+_PROGRESS_EVERY_S = 0.1
+_PREVIEW_EVERY_S = 1.0
+
+
+def run_task(path: str | Path) -> int:
+    """Runs one `task.json`, printing JSON lines; 0 if it is done, 1 if it failed. What `fleximo run-task` does.
+
+    The folder of the task and its store are all it needs, so any farm that shares them can run it; run again after
+    a kill, it goes on where it stopped.
+    """
+
+    def emit(event: dict[str, Any]) -> None:
+        print(json.dumps(event), flush=True)
+
+    return 0 if run(Task.load(Path(path)), emit).state == DONE else 1
+
+
+def run(task: Task, emit: Emit, should_stop: Callable[[], bool] = lambda: False) -> Outcome:
+    """Runs `task` to its outcome, which is written into its folder before it is returned.
+
+    Emits `{"event": "progress", "fraction", "message"}` on the way and `{"event": "done" | "failed", ...}` at the
+    end. Raises `Cancelled` (after `{"event": "canceled"}`) when `should_stop` says so; finished windows stay.
+    """
+    finished = Outcome.load(task.folder)
+    if finished is not None and finished.state == DONE:
+        emit({"event": "done"})
+        return finished
+    progress = _Reporter(task, emit, should_stop)
+    try:
+        if task.kind not in KINDS:
+            raise FleximoError(f"The job kind {task.kind!r} is not known; it is one of {', '.join(KINDS)}.")
+        task.work.mkdir(parents=True, exist_ok=True)
+        progress(0.0, "started")
+        made = KINDS[task.kind](task, progress)
+        files = {role: OutputFile.of(task.folder, path) for role, path in made.items()}
+        outcome = Outcome(DONE, files, None, time.time())
+    except Cancelled:
+        emit({"event": "canceled"})
+        raise
+    except Exception as error:
+        outcome = Outcome(FAILED, {}, _told(task, error), time.time())
+    outcome.save(task.folder)
+    emit({"event": outcome.state, "error": outcome.error})
+    return outcome
+
+
+def _told(task: Task, error: Exception) -> dict[str, str]:
+    """An error as code, message and remedy; the trace of an unexpected one goes to the log alone."""
+    if isinstance(error, FleximoError):
+        return {"code": error.code, "message": error.message, "remedy": error.remedy}
+    logging.getLogger(__name__).error("The %s job %s stopped", task.kind, task.id, exc_info=error)
+    if isinstance(error, MemoryError):
+        message, remedy = f"The {task.kind} job ran out of memory.", "Choose a smaller size or fewer frames."
+        return {"code": "out_of_memory", "message": message, "remedy": remedy}
+    message = f"The {task.kind} job stopped on an unexpected error ({type(error).__name__})."
+    return {"code": "internal_error", "message": message, "remedy": "The log of the job has the details."}
+
+
+class _Reporter:
+    """The `Progress` of a task: seldom enough to be cheap, never backwards, and where a stop is noticed."""
+
+    def __init__(self, task: Task, emit: Emit, should_stop: Callable[[], bool]) -> None:
+        self._task = task
+        self._emit = emit
+        self._should_stop = should_stop
+        self._fraction = 0.0
+        self._message = ""
+        self._told = self._shown = float("-inf")
+
+    def __call__(self, fraction: float, message: str = "", /) -> None:
+        if self._should_stop():
+            raise Cancelled
+        now = time.monotonic()
+        self._fraction = min(1.0, max(self._fraction, fraction))
+        news = bool(message) and message != self._message
+        if news or now - self._told >= _PROGRESS_EVERY_S:
+            self._message, self._told = message or self._message, now
+            self._emit({"event": "progress", "fraction": round(self._fraction, 4), "message": self._message})
+        if self._task.kind == "render" and now - self._shown >= _PREVIEW_EVERY_S:
+            self._shown = now
+            write_preview(self._task.work, self._task.preview)
+
+
+def _plan(task: Task, progress: Progress) -> Files:
+    plan = _planned(task.request["text"]).with_seed(task.request["seed"])
+    return {"plan": _json_file(task.work / "plan.json", plan.to_json())}
+
+
+def _planned(text: str) -> MotionPlan:
+    from fleximo.planner import RulePlanner
+
+    return RulePlanner().plan(text)
+
+
+def _motion(task: Task, progress: Progress) -> Files:
+    from fleximo.moves import generate
+
+    request = task.request
+    plan = _planned(request["text"]) if request["plan"] is None else MotionPlan.from_json(request["plan"])
+    if request["seed"] is not None:
+        plan = plan.with_seed(request["seed"])
+    motion = generate(plan, fps=as_fps(request["fps"]), progress=progress)
+    motion.save(task.work / "motion.npz")
+    return {"motion": task.work / "motion.npz", "plan": _json_file(task.work / "plan.json", plan.to_json())}
+
+
+def _detect(task: Task, progress: Progress) -> Files:
+    from backend.models.detect import detect
+
+    request = task.request
+    photo = BlobStore(task.store).read(request["photo"])
+    progress(0.1, "looking for the person")
+    person = detect(photo, points=request["points"], choose=request["choose"], stature_m=request["stature_m"])
+    return {"person": _json_file(task.work / "person.json", person.to_json())}
+
+
+def _render(task: Task, progress: Progress) -> Files:
+    from backend.pipeline import render_job
+
+    job = RenderJob.from_document(task.request["job"], BlobStore(task.store).read)
+    rendered = render_job(job, task.work, progress, previous=_previous_work(task))
+    report = {
+        "engine": job.engine,
+        "fidelity": catalog.engine(job.engine).fidelity,
+        "stages": {"video": {"implementation": job.engine, "weights_sha256": None}},
+        "warnings": [notice.code for notice in (*job.person.notices, *rendered.notices)],
+        "frames": rendered.frames,
+        "frames_rendered": rendered.frames_rendered,
+        "fps": float(rendered.fps),
+        "size": list(rendered.size),
+        "seed": job.seed,
+        "job": job.digest,
+        "timings_s": {"render": round(rendered.seconds, 4)},
+        "peak_rss_mb": peak_memory_mb(),
+        "versions": {"fleximo": __version__, "python": platform.python_version()},
+    }
+    write_preview(task.work, task.preview)
+    return {
+        "video": rendered.video,
+        "master": rendered.master,
+        "report": _json_file(task.work / "report.json", report),
+    }
+
+
+def _previous_work(task: Task) -> Path | None:
+    """The finished render that this one changes, if it changes one."""
+    if task.previous is None:
+        return None
+    folder = task.folder.parent / task.previous
+    outcome = Outcome.load(folder)
+    if outcome is None or outcome.state != DONE:
+        raise FleximoError(
+            "The render that this job changes is gone.", code="unknown_previous", remedy="Render the whole take again."
+        )
+    return folder / "work"
+
+
+def _json_file(path: Path, document: Mapping[str, Any]) -> Path:
+    write_json(path, document)
+    return path
+
+
+KINDS: Mapping[str, Callable[[Task, Progress], Files]] = {
+    "plan": _plan,
+    "motion": _motion,
+    "detect": _detect,
+    "render": _render,
+}

@@ -1,0 +1,385 @@
+"""The routes of version 1: HTTP in, scheduler calls, HTTP out.
+
+Knows no files' places and no models; imports nothing heavy, so that the server answers within two seconds of its
+start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from backend import catalog
+from backend.jobs.store import MissingBlobs
+from backend.server.bell import Bell
+from backend.server.bodies import pieces, read_json_body
+from backend.server.db import CANCELING, QUEUED, RUNNING, JobRow
+from backend.server.scheduler import Scheduler
+from backend.server.schemas import (
+    DIGEST,
+    UUID,
+    DetectRequest,
+    ErrorAnswer,
+    FileAnswer,
+    InfoAnswer,
+    JobAnswer,
+    JobError,
+    JobList,
+    ModelAnswer,
+    ModelList,
+    MotionRequest,
+    RenderRequest,
+    job_request,
+)
+from backend.server.settings import API_VERSION
+from fleximo import __version__
+from fleximo.errors import FleximoError
+from fleximo.plan import MotionPlan
+
+__all__ = ["create_app"]
+
+_LOG = logging.getLogger(__name__)
+_STATUS = {
+    "unknown_job": 404,
+    "unknown_blob": 404,
+    "no_preview": 404,
+    "no_result": 404,
+    "other_request": 409,
+    "wrong_state": 409,
+    "too_large": 413,
+    "bad_content_type": 415,
+    "bad_range": 416,
+    "queue_full": 429,
+    "unwritable_file": 507,
+    "no_space": 507,
+    "incomplete_body": 408,
+}
+_TYPES = {".mp4": "video/mp4", ".json": "application/json"}  # all others go out as bytes
+_RESULT = {"plan": "plan", "motion": "motion", "detect": "person", "render": "video"}
+_LOG_BYTES = 256 * 1024
+_STATES = (QUEUED, RUNNING, CANCELING, "done", "failed", "canceled")
+_ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer}}
+
+JobId = Annotated[str, Path(pattern=UUID)]
+BlobDigest = Annotated[str, Path(pattern=DIGEST)]
+Role = Literal["video", "master", "report", "motion", "plan", "person"]
+
+
+def _scheduler(request: Request) -> Scheduler:
+    scheduler: Scheduler = request.app.state.scheduler
+    return scheduler
+
+
+Jobs = Annotated[Scheduler, Depends(_scheduler)]
+router = APIRouter(responses=_ERRORS)
+
+
+def create_app(scheduler: Scheduler | None = None, bell: Bell | None = None) -> FastAPI:
+    """The application without its gate; without a scheduler it can only describe itself."""
+    app = FastAPI(title="Fleximo render server", version=API_VERSION, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.scheduler = scheduler
+    app.state.bell = bell
+    app.state.started = time.monotonic()
+    app.include_router(router)
+    app.add_exception_handler(FleximoError, _told)
+    app.add_exception_handler(RequestValidationError, _told_invalid)
+    app.add_exception_handler(ValidationError, _told_invalid)
+    app.add_exception_handler(HTTPException, _told_http)
+    app.add_exception_handler(Exception, _told_unexpected)
+    return app
+
+
+# --- errors
+
+
+def _error(status: int, code: str, message: str, remedy: str = "", missing: list[str] | None = None) -> JSONResponse:
+    detail = {"code": code, "message": message, "remedy": remedy, "missing": missing or []}
+    return JSONResponse({"error": detail}, status)
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FleximoError)
+    missing = error.digests if isinstance(error, MissingBlobs) else None
+    return _error(_STATUS.get(error.code, 422), error.code, error.message, error.remedy, missing)
+
+
+async def _told_invalid(request: Request, error: Exception) -> Response:
+    """Names the first wrong field; what was sent is not sent back."""
+    assert isinstance(error, (RequestValidationError, ValidationError))
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])[:200]
+    return _error(422, "invalid_request", f"{place or 'The request'}: {first['msg']}.")
+
+
+async def _told_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "unknown_path", 405: "unknown_method", 416: "bad_range"}.get(error.status_code, "refused")
+    response = _error(error.status_code, code, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _told_unexpected(request: Request, error: Exception) -> Response:
+    """An id to look for in the server's log; never the trace."""
+    mark = secrets.token_hex(4)
+    _LOG.error("error %s at %s %s", mark, request.method, request.url.path, exc_info=error)
+    return _error(500, "internal_error", f"The server met an unexpected error; its log names it {mark}.")
+
+
+# --- the server itself
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, bool]:
+    """The process answers. Needs no token."""
+    return {"ok": True}
+
+
+@router.get("/readyz")
+def readyz(jobs: Jobs) -> dict[str, bool]:
+    """Jobs can be taken and run: index, store, disk and queue are well."""
+    jobs.table.count(QUEUED)
+    jobs.check_space(0)
+    if not jobs.alive:
+        raise HTTPException(503, "The queue has stopped.")
+    return {"ok": True}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request, jobs: Jobs) -> str:
+    """Counts in the text format of Prometheus."""
+    lines = ["# TYPE fleximo_jobs gauge"]
+    lines += [f'fleximo_jobs{{state="{state}"}} {jobs.table.count(state)}' for state in _STATES]
+    uptime_s = time.monotonic() - request.app.state.started
+    lines += ["# TYPE fleximo_worker_starts_total counter", f"fleximo_worker_starts_total {jobs.worker_starts}"]
+    lines += ["# TYPE fleximo_uptime_seconds gauge", f"fleximo_uptime_seconds {uptime_s:.1f}"]
+    return "\n".join(lines) + "\n"
+
+
+@router.get("/v1/info", response_model_exclude_none=True)
+def info(request: Request, jobs: Jobs) -> InfoAnswer:
+    """Name and API version; with the token also version, process, features and limits."""
+    if not request.scope.get("fleximo.trusted"):
+        return InfoAnswer(api=API_VERSION)
+    return InfoAnswer(
+        api=API_VERSION,
+        version=__version__,
+        pid=os.getpid(),
+        features=["plan", "motion", "detect", "render", "events", "preview", "resume", "window"],
+        limits=asdict(jobs.settings),
+    )
+
+
+@router.get("/v1/models", response_model_exclude_none=True)
+def models() -> ModelList:
+    """The models that a job may name."""
+    video = [
+        ModelAnswer(name=name, stage="video", fidelity=engine.fidelity, default_fps=float(engine.default_fps))
+        for name, engine in catalog.VIDEO_MODELS.items()
+    ]
+    motion = [ModelAnswer(name=name, stage="motion", fidelity="draft") for name in catalog.MOTION_MODELS]
+    return ModelList(models=[*motion, *video])
+
+
+# --- blobs
+
+
+@router.head("/v1/blobs/{digest}")
+def has_blob(digest: BlobDigest, jobs: Jobs) -> Response:
+    """200 if the blob is there and intact, else 404."""
+    size = jobs.store.size(digest)
+    return Response(status_code=404 if size is None else 200)
+
+
+@router.put("/v1/blobs/{digest}")
+async def put_blob(digest: BlobDigest, request: Request, jobs: Jobs) -> Response:
+    """Takes a blob; 201 if it is new, 200 if it was there, 422 if its sha256 is another."""
+    limits = jobs.settings
+    announced = request.headers.get("content-length", "0")
+    jobs.check_space(min(int(announced[:12]), limits.blob_bytes) if announced.isascii() and announced.isdigit() else 0)
+    known = jobs.store.path(digest).is_file()
+    body = pieces(
+        request,
+        content_type="application/octet-stream",
+        most_bytes=limits.blob_bytes,
+        seconds=limits.body_seconds,
+    )
+    with jobs.store.writer(digest) as writer:
+        async for piece in body:
+            await run_in_threadpool(writer.write, piece)
+        await run_in_threadpool(writer.commit)
+    return Response(status_code=200 if known else 201)
+
+
+# --- jobs
+
+
+@router.put("/v1/jobs/{job}", responses={201: {"model": JobAnswer}})
+async def put_job(job: JobId, request: Request, response: Response, jobs: Jobs) -> JobAnswer:
+    """Takes a job in: 201 if it is new, 200 if the same was sent before, 409 if the id has another request."""
+    limits = jobs.settings
+    document = await read_json_body(
+        request, most_bytes=limits.json_bytes, most_depth=limits.json_depth, seconds=limits.body_seconds
+    )
+    wanted = job_request.validate_python(document)
+    blobs = _check(wanted)
+    content = wanted.model_dump(mode="json", exclude={"kind", "label"})
+    if isinstance(wanted, RenderRequest) and wanted.job.blobs.drawn_frames is None:
+        del content["job"]["blobs"]["drawn_frames"]
+    new = await run_in_threadpool(jobs.submit, job, wanted.kind, wanted.label, content, blobs)
+    response.status_code = 201 if new else 200
+    return await run_in_threadpool(_shown, jobs, jobs.row(job))
+
+
+def _check(wanted: Any) -> tuple[str, ...]:
+    """What the schema cannot say; returns the digests that the job needs. Raises `FleximoError`."""
+    if isinstance(wanted, MotionRequest) and wanted.plan is not None:
+        MotionPlan.from_json(wanted.plan.model_dump(mode="json"))
+    if isinstance(wanted, DetectRequest):
+        return (wanted.photo,)
+    if isinstance(wanted, RenderRequest):
+        catalog.engine(wanted.job.engine)
+        return tuple(dict.fromkeys(wanted.job.blobs.model_dump(exclude_none=True).values()))
+    return ()
+
+
+def _shown(jobs: Scheduler, row: JobRow) -> JobAnswer:
+    return JobAnswer(
+        id=row.id,
+        kind=row.kind,
+        label=row.label,
+        state=row.state,  # type: ignore[arg-type]
+        position=jobs.table.position(row) if row.state == QUEUED else None,
+        attempt=row.attempt,
+        fraction=row.fraction,
+        message=row.message,
+        eta_s=row.eta_s,
+        submitted=row.submitted,
+        started=row.started,
+        finished=row.finished,
+        error=None if row.error is None else JobError(**row.error),
+        files={role: FileAnswer(bytes=file["bytes"], sha256=file["sha256"]) for role, file in row.files.items()},
+        sequence=row.sequence,
+    )
+
+
+@router.get("/v1/jobs")
+def list_jobs(jobs: Jobs, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> JobList:
+    """The newest jobs first."""
+    return JobList(jobs=[_shown(jobs, row) for row in jobs.table.jobs(limit=limit)])
+
+
+@router.get("/v1/jobs/{job}")
+def get_job(job: JobId, jobs: Jobs) -> JobAnswer:
+    return _shown(jobs, jobs.row(job))
+
+
+@router.post("/v1/jobs/{job}/cancel")
+def cancel_job(job: JobId, jobs: Jobs) -> JobAnswer:
+    """Stops the job; one that has ended stays as it is."""
+    return _shown(jobs, jobs.cancel(job))
+
+
+@router.post("/v1/jobs/{job}/retry")
+def retry_job(job: JobId, jobs: Jobs) -> JobAnswer:
+    """Queues a failed or canceled job again; its finished windows are used."""
+    return _shown(jobs, jobs.retry(job))
+
+
+@router.delete("/v1/jobs/{job}", status_code=204)
+def delete_job(job: JobId, jobs: Jobs) -> None:
+    """Removes a job that is not running, with its files."""
+    jobs.delete(job)
+
+
+@router.get("/v1/jobs/{job}/events", response_class=StreamingResponse)
+def job_events(
+    job: JobId,
+    request: Request,
+    jobs: Jobs,
+    last_event_id: Annotated[str, Header(max_length=18, pattern="^[0-9]+$")] = "0",
+) -> StreamingResponse:
+    """Server-sent events `state` and `progress` after `Last-Event-ID`; ends when the job has ended."""
+    jobs.row(job)
+    events = _events(jobs, request.app.state.bell, job, int(last_event_id))
+    return StreamingResponse(events, media_type="text/event-stream")
+
+
+async def _events(jobs: Scheduler, bell: Bell, job: str, after: int) -> AsyncIterator[str]:
+    with bell.listener() as rung:
+        while not bell.stopping:
+            rung.clear()
+            row = await run_in_threadpool(jobs.table.get, job)
+            for number, kind, body in await run_in_threadpool(jobs.table.events, job, after):
+                yield f"id: {number}\nevent: {kind}\ndata: {json.dumps(body)}\n\n"
+                after = number
+            if row is None or (row.ended and after >= row.sequence):
+                return
+            if after < row.sequence:
+                continue
+            try:
+                await asyncio.wait_for(rung.wait(), jobs.settings.heartbeat_s)
+            except TimeoutError:
+                yield ": still here\n\n"
+
+
+@router.get("/v1/jobs/{job}/preview", response_class=FileResponse)
+def job_preview(job: JobId, jobs: Jobs) -> FileResponse:
+    """A frame of the newest finished window, JPEG of at most 512 px."""
+    jobs.row(job)
+    path = jobs.folder(job) / "preview.jpg"
+    if not path.is_file():
+        raise FleximoError("This job has no preview yet.", code="no_preview")
+    return FileResponse(path, media_type="image/jpeg", filename="preview.jpg")
+
+
+@router.get("/v1/jobs/{job}/result", response_class=FileResponse)
+def job_result(
+    job: JobId,
+    jobs: Jobs,
+    file: Role | None = None,
+    byte_range: Annotated[str | None, Header(alias="range", max_length=100)] = None,
+) -> FileResponse:
+    """The result of a finished job, or the file of that role; one Range, and the sha256 as ETag."""
+    row = jobs.row(job)
+    role = file or _RESULT[row.kind]
+    if byte_range is not None and "," in byte_range:
+        raise FleximoError("One range at a time.", code="bad_range")
+    if role not in row.files:
+        raise FleximoError(f"The job is {row.state} and has no {role}.", code="no_result")
+    path = jobs.folder(job) / row.files[role]["path"]
+    if not path.is_file():
+        raise FleximoError(f"The {role} of the job is gone from the disk.", code="no_result", remedy="Try it again.")
+    return FileResponse(
+        path,
+        media_type=_TYPES.get(path.suffix, "application/octet-stream"),
+        filename=path.name,
+        headers={"etag": f'"{row.files[role]["sha256"]}"'},
+    )
+
+
+@router.get("/v1/jobs/{job}/log", response_class=PlainTextResponse)
+def job_log(job: JobId, jobs: Jobs) -> Response:
+    """The end of the job's log: one JSON object a line."""
+    jobs.row(job)
+    path = jobs.folder(job) / "log.jsonl"
+    content = b""
+    if path.is_file():
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - _LOG_BYTES))
+            content = log.read(_LOG_BYTES)
+    return Response(content, media_type="application/x-ndjson")
