@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fleximo.errors import FleximoError
 
@@ -92,7 +92,7 @@ def _reason(content: bytes, error: Exception) -> str:
     """Why a file cannot be read, in words rather than Pillow's."""
     if not content:
         return "the file is empty"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "the file is of another kind"
     return f"the file is damaged or cut off ({error})"
 

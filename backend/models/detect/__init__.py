@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from backend.models.detect import mediapipe_models
 from backend.photo import decode_photo
@@ -12,25 +13,33 @@ from fleximo.person import Person
 __all__ = ["DETECTORS", "detect", "release"]
 
 DETECTORS = ("auto", "mediapipe", "manual")
+_STATURE_M = 1.70  # prior for an adult; a photo alone tells no absolute size
 
 
 def detect(
     photo: bytes,
     *,
-    points: Mapping[str, Sequence[float] | None] | None = None,
+    points: Mapping[str, Any] | None = None,
     detector: str = "auto",
     choose: int | Sequence[float] | None = None,
-    stature_m: float = 1.70,
+    stature_m: float | None = None,
 ) -> Person:
     """The person of a photo file (PNG, JPEG, WebP), with notices of what to beware of.
 
-    `points`: name -> x, y in photo px of points set by hand; `detector` "auto" takes them where given and MediaPipe
-    otherwise. `choose`: of several people the index from the left or a point on the one wanted. Raises `FleximoError`
-    `no_person`, `detector_unavailable`, or what `decode_photo` and the manual points raise.
+    `points`: name -> [x, y] in photo px, set by hand; `detector` "auto" takes them where given and MediaPipe otherwise.
+    `choose`: of several people the index from the left, or a point [x, y] on the one wanted. Raises `FleximoError`
+    `no_person`, `no_such_person`, `detector_unavailable`, `invalid_points`, or what `decode_photo` raises.
     """
     if detector not in DETECTORS:
         raise FleximoError(f"There is no detector {detector!r}; one of {', '.join(DETECTORS)} was expected.")
+    if detector == "manual" and points is None:
+        raise FleximoError('The detector "manual" needs the key points.', remedy="Pass them with `--points FILE`.")
     decoded = decode_photo(photo)
+    stature_m = _STATURE_M if stature_m is None else stature_m
+    if points is not None and detector != "mediapipe":
+        from backend.models.detect.manual import person_from_points
+
+        return person_from_points(decoded, points, stature_m=stature_m)
     from backend.models.detect.mediapipe_detector import detect_person
 
     return detect_person(decoded, choose=choose, stature_m=stature_m)

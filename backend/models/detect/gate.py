@@ -5,13 +5,15 @@ Decides by the geometry of the `Person` alone; knows no detector and no picture.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from fleximo.errors import FleximoError, Notice
 from fleximo.layouts import OPENPOSE_18
 from fleximo.person import Person
 
-__all__ = ["no_person", "notices_for", "several_people"]
+__all__ = ["no_person", "with_notices"]
 
 _SMALL_TORSO_PX = 120.0
 _TURNED_DEGREES = 40.0
@@ -36,20 +38,26 @@ def no_person() -> FleximoError:
     )
 
 
-def several_people(count: int, chosen: int) -> tuple[Notice, ...]:
-    return (
-        Notice(
-            "several_people",
-            f"{count} people are in the photo; number {chosen} from the left (the leftmost is 0) is used.",
-            "Choose another by his number or by a point on him, or crop the photo to one person.",
-        ),
+def with_notices(person: Person, people: int = 1, chosen: int = 0) -> Person:
+    """The person with all notices that apply; `people` were found in the photo, `chosen` is the place from the left."""
+    found = (
+        _several_people(people, chosen),
+        _limb_out_of_frame(person),
+        _facing(person),
+        _arm_overlaps_torso(person),
+        _small(person),
     )
+    return replace(person, notices=(*person.notices, *(notice for notice in found if notice is not None)))
 
 
-def notices_for(person: Person) -> tuple[Notice, ...]:
-    """All notices that the geometry of one person gives."""
-    found = (_limb_out_of_frame(person), _facing(person), _arm_overlaps_torso(person), _small(person))
-    return tuple(notice for notice in found if notice is not None)
+def _several_people(people: int, chosen: int) -> Notice | None:
+    if people < 2:
+        return None
+    return Notice(
+        "several_people",
+        f"{people} people are in the photo; number {chosen} from the left is used, counted from 0.",
+        "Choose another by number or by a point on the body, or crop the photo to one person.",
+    )
 
 
 def _limb_out_of_frame(person: Person) -> Notice | None:
@@ -125,6 +133,6 @@ def _small(person: Person) -> Notice | None:
         return None
     return Notice(
         "small_person",
-        f"The person is small: her torso is {person.torso_px:.0f} pixels long; {_SMALL_TORSO_PX:.0f} were expected.",
+        f"The person is small: the torso is {person.torso_px:.0f} pixels long; {_SMALL_TORSO_PX:.0f} were expected.",
         "Use a photo of higher resolution, or one taken from nearer; the video will look soft.",
     )

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from backend.models.detect import cutout, gate
+from backend.models.detect import gate
+from backend.models.detect.cutout import share_of, torso_of
 from backend.models.detect.face_points import FACE_68_OF_MESH
 from backend.models.detect.mediapipe_models import Sighting
+from backend.models.detect.outline import Rgb, refine_mask
 from backend.models.detect.people import find_people
 from backend.photo import Photo
 from fleximo.arrays import BoolArray, FloatArray
+from fleximo.bones import measure_bones
 from fleximo.errors import FleximoError
-from fleximo.layouts import FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND, WHOLEBODY_128
+from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND, WHOLEBODY_128
 from fleximo.person import Person
 
 __all__ = ["detect_person", "yaw_of"]
 
 _WORK_PX = 1280  # longer side of the picture that is looked at; MediaPipe's own inputs are 256 px crops
+_FACE_UNSEEN_DEGREES = 100.0
 _BLAZEPOSE = {
     "nose": 0, "left_eye": 2, "right_eye": 5, "left_ear": 7, "right_ear": 8, "left_shoulder": 11, "right_shoulder": 12,
     "left_elbow": 13, "right_elbow": 14, "left_wrist": 15, "right_wrist": 16, "left_hip": 23, "right_hip": 24,
@@ -35,67 +38,75 @@ _BLAZEPOSE = {
 def detect_person(photo: Photo, *, choose: int | Sequence[float] | None = None, stature_m: float = 1.70) -> Person:
     """The person of a photo; of several the one that `choose` names (index from the left, or a point x, y).
 
-    Raises `FleximoError` `no_person` where nobody is found, `detector_unavailable` where MediaPipe cannot run.
+    Raises `FleximoError` `no_person` where nobody is found, `no_such_person` for a wrong index,
+    `detector_unavailable` where MediaPipe cannot run.
     """
     width, height = photo.size
-    scale = min(1.0, _WORK_PX / max(width, height))
-    work = photo.rgb
-    if scale < 1.0:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        work = cv2.resize(photo.rgb, size, interpolation=cv2.INTER_AREA)
+    work = _work_picture(photo)
+    to_photo = np.array([width / work.shape[1], height / work.shape[0]])
     people = find_people(work)
     if not people:
         raise gate.no_person()
-    to_photo = np.array([width / work.shape[1], height / work.shape[0]])
     chosen = _choose(people, choose, to_photo)
-    others = [person for person in people if person is not people[chosen]]
-    mask = cutout.refine_mask(work, cutout.share_of(people[chosen].segmentation, people[chosen].body_px,
-                              [(other.segmentation, other.body_px) for other in others]))  # fmt: skip
-    if scale < 1.0:
-        mask = cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_CUBIC) > 127
-    person = person_from_sighting(people[chosen], mask, to_photo, photo, stature_m)
-    crowd = gate.several_people(len(people), chosen) if others else ()
-    return replace(person, notices=(*crowd, *gate.notices_for(person)))
-
-
-def person_from_sighting(
-    sighting: Sighting, mask: BoolArray, to_photo: FloatArray, photo: Photo, stature_m: float
-) -> Person:
-    """A sighting in the px of a smaller picture -> a `Person` without notices; photo px = picture px * `to_photo`."""
-    points, confidence = np.zeros((len(WHOLEBODY_128), 2)), np.zeros(len(WHOLEBODY_128))
-    body_m = np.zeros((18, 3))
-    for i, name in enumerate(OPENPOSE_18.names):
-        if name != "neck":
-            points[i] = sighting.body_px[_BLAZEPOSE[name]]
-            confidence[i] = sighting.visibility[_BLAZEPOSE[name]]
-            body_m[i] = sighting.world_m[_BLAZEPOSE[name]] * [1.0, -1.0, -1.0]
-    neck, shoulders = OPENPOSE_18.index("neck"), _columns("right_shoulder", "left_shoulder")
-    points[neck], body_m[neck] = points[shoulders].mean(axis=0), body_m[shoulders].mean(axis=0)
-    confidence[neck] = confidence[shoulders].min()
-    yaw = yaw_of(body_m)
-    if sighting.face_px is not None and abs(yaw) < 100.0:
-        points[FACE] = sighting.face_px[FACE_68_OF_MESH]
-        confidence[FACE] = confidence[0]
-    for side, hand, columns in (
-        ("left", sighting.left_hand_px, LEFT_HAND),
-        ("right", sighting.right_hand_px, RIGHT_HAND),
-    ):
-        wrist = OPENPOSE_18.index(f"{side}_wrist")
-        if hand is not None and _hand_fits(hand, points[wrist], points[OPENPOSE_18.index(f"{side}_elbow")]):
-            points[columns] = hand
-            confidence[columns] = confidence[wrist]
-    points = points * to_photo
-    outside = (points < 0.0).any(axis=1) | (points > photo.size).any(axis=1)
-    return Person(
-        points_px=points,
-        confidence=np.where(outside, 0.0, confidence).clip(0.0, 1.0),
+    points, confidence, body_m = _named_points(people[chosen])
+    outside = (points * to_photo < 0.0).any(axis=1) | (points * to_photo > photo.size).any(axis=1)
+    confidence[outside] = 0.0
+    person = Person(
+        points_px=points * to_photo,
+        confidence=confidence,
         photo_size=photo.size,
-        mask=mask,
+        mask=_mask(work, people, chosen, photo.size),
         body_m=body_m,
-        yaw_degrees=yaw,
+        bone_lengths_m=measure_bones((points * to_photo)[BODY], confidence[BODY], body_m, stature_m),
+        yaw_degrees=yaw_of(body_m),
         stature_m=stature_m,
         lens_degrees=photo.lens_degrees,
     )
+    return gate.with_notices(person, len(people), chosen)
+
+
+def _work_picture(photo: Photo) -> Rgb:
+    """The photo, scaled down where it is large: MediaPipe looks at crops of 256 px anyway."""
+    scale = _WORK_PX / max(photo.size)
+    if scale >= 1.0:
+        return photo.rgb
+    size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
+    return np.asarray(cv2.resize(photo.rgb, size, interpolation=cv2.INTER_AREA))
+
+
+def _mask(work: Rgb, people: list[Sighting], chosen: int, photo_size: tuple[int, int]) -> BoolArray:
+    """(H,W) of the photo: the chosen person's outline."""
+    seen = people[chosen]
+    bodies = [_named_points(person)[0][BODY] for person in people]
+    others = [(person.segmentation, body) for person, body in zip(people, bodies) if person is not seen]
+    soft = share_of(seen.segmentation, bodies[chosen], others)
+    hands = tuple(hand for hand in (seen.left_hand_px, seen.right_hand_px) if hand is not None)
+    mask = refine_mask(work, soft, torso_of(bodies[chosen]), hands)
+    if mask.shape == (photo_size[1], photo_size[0]):
+        return mask
+    return np.asarray(cv2.resize(mask.astype(np.uint8) * 255, photo_size, interpolation=cv2.INTER_CUBIC) > 127)
+
+
+def _named_points(sighting: Sighting) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Points (128,2) px of the picture, confidence (128,) and body (18,3) m of one sighting."""
+    points, confidence = np.zeros((len(WHOLEBODY_128), 2)), np.zeros(len(WHOLEBODY_128))
+    body_m = np.zeros((18, 3))
+    for name, landmark in _BLAZEPOSE.items():
+        i = OPENPOSE_18.index(name)
+        points[i], confidence[i] = sighting.body_px[landmark], sighting.visibility[landmark]
+        body_m[i] = sighting.world_m[landmark] * [1.0, -1.0, -1.0]
+    neck, shoulders = OPENPOSE_18.index("neck"), _columns("right_shoulder", "left_shoulder")
+    points[neck], body_m[neck] = points[shoulders].mean(axis=0), body_m[shoulders].mean(axis=0)
+    confidence[neck] = confidence[shoulders].min()
+    if sighting.face_px is not None and abs(yaw_of(body_m)) < _FACE_UNSEEN_DEGREES:
+        points[FACE] = sighting.face_px[FACE_68_OF_MESH]
+        confidence[FACE] = confidence[OPENPOSE_18.index("nose")]
+    hands = (("left", sighting.left_hand_px, LEFT_HAND), ("right", sighting.right_hand_px, RIGHT_HAND))
+    for side, hand, columns in hands:
+        wrist, elbow = _columns(f"{side}_wrist", f"{side}_elbow")
+        if hand is not None and _hand_fits(hand, points[wrist], points[elbow]):
+            points[columns], confidence[columns] = hand, confidence[wrist]
+    return points, confidence.clip(0.0, 1.0), body_m
 
 
 def yaw_of(body_m: FloatArray) -> float:

@@ -5,13 +5,14 @@ Knows sightings and boxes; turning one of them into a `Person` is `mediapipe_det
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from backend.models.detect.mediapipe_models import Sighting, find_faces, look
 from fleximo.arrays import FloatArray
 
-__all__ = ["find_people", "torso_of"]
+__all__ = ["find_people", "trunk_px"]
 
 _SHOULDERS, _HIPS = [11, 12], [23, 24]
 _HEAD = slice(0, 11)
@@ -42,7 +43,7 @@ def find_people(rgb: _Rgb) -> list[Sighting]:
     return sorted(people, key=lambda person: float(_centre(person)[0]))
 
 
-def torso_of(sighting: Sighting) -> float:
+def trunk_px(sighting: Sighting) -> float:
     """Mid-shoulder to mid-hip in px."""
     return float(np.linalg.norm(sighting.body_px[_SHOULDERS].mean(axis=0) - sighting.body_px[_HIPS].mean(axis=0)))
 
@@ -73,7 +74,7 @@ def _second_look(rgb: _Rgb, found: Sighting) -> Sighting:
     if extent >= _SMALL * max(width, height):
         return found
     again = _look_at(rgb, _grown(box, 0.4 * extent, width, height))
-    if again is None or np.linalg.norm(_centre(again) - _centre(found)) > torso_of(found):
+    if again is None or np.linalg.norm(_centre(again) - _centre(found)) > trunk_px(found):
         return found
     return again if again.visibility.mean() >= found.visibility.mean() - 0.02 else found
 
@@ -96,16 +97,16 @@ def _add(people: list[Sighting], other: Sighting | None, face: FloatArray | None
     """Appends `other` if it is a person of his own, not somebody found already and not a ghost of the painting."""
     if other is None or (face is not None and not _has_face(other, face)):
         return False
-    largest = max(torso_of(person) for person in people)
+    largest = max(trunk_px(person) for person in people)
     near = min(float(np.linalg.norm(_centre(other) - _centre(person))) for person in people)
     sure = float(other.visibility[_SHOULDERS + _HIPS].mean()) > 0.7 or face is not None
-    if not sure or torso_of(other) < 0.2 * largest or near < 0.5 * torso_of(other):
+    if not sure or trunk_px(other) < 0.2 * largest or near < 0.5 * trunk_px(other):
         return False
     mine = other.segmentation > 0.5
     taken = np.zeros_like(mine)
     for person in people:
         taken |= person.segmentation > 0.5
-    if mine.sum() < 0.3 * torso_of(other) ** 2 or (mine & taken).sum() > 0.5 * mine.sum():
+    if mine.sum() < 0.3 * trunk_px(other) ** 2 or (mine & taken).sum() > 0.5 * mine.sum():
         return False
     people.append(other)
     return True
@@ -113,12 +114,10 @@ def _add(people: list[Sighting], other: Sighting | None, face: FloatArray | None
 
 def _painted_over(rgb: _Rgb, people: list[Sighting]) -> _Rgb:
     """The picture with everybody found so far replaced by the mean colour around him."""
-    import cv2
-
     taken = np.zeros(rgb.shape[:2], dtype=np.uint8)
     for person in people:
         taken |= (person.segmentation > 0.2).astype(np.uint8)
-    reach = max(3, round(0.08 * max(torso_of(person) for person in people)))
+    reach = max(3, round(0.08 * max(trunk_px(person) for person in people)))
     taken = cv2.dilate(taken, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     painted = rgb.copy()
     rest = rgb[taken == 0]
