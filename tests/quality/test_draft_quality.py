@@ -1,0 +1,113 @@
+"""How good the draft looks, judged on its frames: pose found again, face, silhouette, background.
+
+Eight moves for one person, two for each of the others; `fleximo bench` runs all three people with all eight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from backend.evaluate.metrics import PoseScore, score_video, ssim
+from backend.evaluate.quality import TEXTS
+from fleximo import OPENPOSE_18, PoseTrack
+from tests.quality.conftest import Shot, Studio
+
+SHOTS = [("anna", text) for text in TEXTS] + [(person, text) for person in ("david", "kenji") for text in TEXTS[:2]]
+EVERY = 6
+
+
+def passes(score: PoseScore) -> bool:
+    """The bars of re-detection."""
+    return (
+        bool(score.found.all())
+        and score.mean_error <= 0.07
+        and score.pck >= 0.95
+        and score.travelling_pck() >= 0.90
+        and score.travelling_correlation() >= 0.9
+    )
+
+
+@pytest.mark.parametrize(("person", "text"), SHOTS)
+def test_the_pose_asked_for_is_found_again(studio: Studio, person: str, text: str) -> None:
+    shot = studio.shoot(person, text)
+    score = score_video(shot.frames, shot.animation.job.signal.track, every=EVERY)
+    print(f"{person} {text}: {score.table().splitlines()[0]}")
+    assert passes(score), score.table()
+
+
+def swapped(track: PoseTrack) -> PoseTrack:
+    """The same track with every left point called right."""
+    names = list(track.subset(OPENPOSE_18).layout.names)
+    mirrored = [
+        name.replace("left", "#").replace("right", "left").replace("#", "right") if "_" in name else name
+        for name in names
+    ]
+    columns = [names.index(name) for name in mirrored]
+    body = track.subset(OPENPOSE_18)
+    return replace(body, points_px=body.points_px[:, columns], confidence=body.confidence[:, columns])
+
+
+def test_the_judge_refuses_a_still_photo_and_swapped_sides(studio: Studio) -> None:
+    shot = studio.shoot("anna", TEXTS[0])
+    track = shot.animation.job.signal.track
+    still = np.broadcast_to(shot.frames[:1], shot.frames.shape)
+    assert not passes(score_video(still, track, every=EVERY))
+    assert not passes(score_video(shot.frames, swapped(track), every=EVERY))
+
+
+@pytest.mark.parametrize("text", TEXTS[:3])
+def test_the_face_stays_the_same_person(studio: Studio, text: str) -> None:
+    shot = studio.shoot("anna", text)
+    values = [value for frame in range(0, len(shot.frames), EVERY) if (value := face_ssim(shot, frame)) is not None]
+    print(f"face SSIM {text}: {np.mean(values):.3f} over {len(values)} frames, worst {min(values):.3f}")
+    assert len(values) >= 5
+    assert np.mean(values) >= 0.90
+
+
+def face_ssim(shot: Shot, frame: int) -> float | None:
+    """SSIM of the photo's face with the frame's face warped back by the head's 2D transform; None if it turned."""
+    job = shot.animation.job
+    head = [OPENPOSE_18.index(name) for name in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
+    photo_points = job.framing.to_canvas(job.person.points_px[head]).astype(np.float32)
+    now = job.signal.track.points_px[frame, head].astype(np.float32)
+    head_joint = shot.animation.job.motion.rig.index("head")
+    turned = shot.animation.job.motion.world_rotations()[frame, head_joint]
+    first = shot.animation.job.motion.world_rotations()[0, head_joint]
+    if 2 * np.degrees(np.arccos(min(1.0, abs(float(turned @ first))))) > 10:
+        return None
+    matrix, _ = cv2.estimateAffinePartial2D(now, photo_points, method=cv2.LMEDS)
+    width, height = job.size
+    back = cv2.warpAffine(np.ascontiguousarray(shot.frames[frame]), matrix, (width, height), flags=cv2.INTER_CUBIC)
+    photo = canvas_photo(shot)
+    centre, radius = photo_points.mean(axis=0), float(np.linalg.norm(np.ptp(photo_points, axis=0))) * 0.5
+    region = np.zeros((height, width), dtype=np.uint8)
+    cv2.circle(region, (int(centre[0]), int(centre[1])), int(radius), 1, -1)
+    return ssim(photo, back, region.astype(bool))
+
+
+def canvas_photo(shot: Shot) -> np.ndarray:
+    from backend.photo import decode_photo
+
+    job = shot.animation.job
+    rgb = decode_photo(job.photo).rgb
+    return cv2.warpAffine(rgb, job.framing.matrix, job.size, flags=cv2.INTER_AREA)
+
+
+def test_the_background_outside_the_person_never_changes(studio: Studio) -> None:
+    for text in TEXTS[:3]:
+        shot = studio.shoot("anna", text)
+        track = shot.animation.job.signal.track.subset(OPENPOSE_18)
+        low, high = track.points_px.min(axis=(0, 1)), track.points_px.max(axis=(0, 1))
+        mask = np.argwhere(shot.animation.job.person.mask)[:, ::-1]
+        outline = shot.animation.job.framing.to_canvas(mask)
+        margin = 0.35 * shot.animation.person.torso_px
+        low = np.minimum(low, outline.min(axis=0)) - margin
+        high = np.maximum(high, outline.max(axis=0)) + margin
+        outside = np.ones(shot.frames.shape[1:3], dtype=bool)
+        outside[max(0, int(low[1])) : int(high[1]), max(0, int(low[0])) : int(high[0])] = False
+        if outside.any():
+            assert (shot.frames[:, outside] == shot.frames[:1, outside]).all()
