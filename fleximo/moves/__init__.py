@@ -27,9 +27,19 @@ __all__ = ["LIBRARY", "Cue", "Move", "generate", "play"]
 _ENTRIES = (
     Move("idle", gestures.idle, (), uses_legs=False),
     Move("walk", locomotion.walk, ("arms",), uses_legs=True, cyclic=True),
-    Move("squat", sports.squat, ("spine", "arms"), uses_legs=True, cyclic=True),
     Move("wave", gestures.wave, ("arm",), uses_legs=False, cyclic=True),
-    Move("bow", gestures.bow, ("spine", "head", "arms"), uses_legs=False),
+    Move("squat", sports.squat, ("spine", "arms"), uses_legs=True, cyclic=True),
+    Move("clap", gestures.clap, ("arms",), uses_legs=False, cyclic=True, side="both"),
+    Move("bow", gestures.bow, ("spine", "head", "arms"), uses_legs=True),
+    Move("nod", gestures.nod, ("head",), uses_legs=False, cyclic=True),
+    Move("shake_head", gestures.shake_head, ("head",), uses_legs=False, cyclic=True),
+    Move("cross_arms", gestures.cross_arms, ("arms",), uses_legs=False, side="both"),
+    Move("raise_arms", gestures.raise_arms, ("arm",), uses_legs=False, side="both"),
+    Move("stretch", gestures.stretch, ("spine", "head", "arms"), uses_legs=False, side="both"),
+    Move("point", gestures.point, ("arm",), uses_legs=False),
+    Move("shrug", gestures.shrug, ("arms", "head"), uses_legs=False, side="both"),
+    Move("salute", gestures.salute, ("arm",), uses_legs=False),
+    Move("drink", gestures.drink, ("arm", "head"), uses_legs=False),
 )
 
 LIBRARY: Mapping[str, Move] = MappingProxyType({move.name: move for move in _ENTRIES})
