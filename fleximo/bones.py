@@ -5,7 +5,9 @@ Knows key points and body ratios; nothing of cameras, motions or how a rig is st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +16,17 @@ from fleximo.errors import FleximoError
 from fleximo.layouts import OPENPOSE_18
 from fleximo.rig import DEFAULT_RIG, Rig
 
-__all__ = ["BONES", "RIG_STATURE_M", "SEEN", "bone_ratios", "measure_bones", "pixels_per_m", "rig_bones"]
+__all__ = [
+    "BONES",
+    "LENS_DEGREES",
+    "RIG_STATURE_M",
+    "SEEN",
+    "PhotoView",
+    "bone_ratios",
+    "measure_bones",
+    "places_m",
+    "rig_bones",
+]
 
 RIG_STATURE_M = 1.72  # standing height that the default rig's offsets were drawn for
 
@@ -45,9 +57,12 @@ _OF_RIG: dict[str, tuple[_Ends, ...]] = _MEASURED | {
 
 BONES: tuple[str, ...] = tuple(_OF_RIG)  # the names in `Person.bone_lengths_m`, all in metres
 
+_UPRIGHT = ("torso", "neck_to_nose", "thigh", "shin")  # what makes up the standing height
 # How far a bone may stray from the body ratio that the visible bones suggest (Drillis & Contini 1966 give standard
 # deviations of 4 to 8 %; cartoons and children go further, detector slips further still).
 _PLAUSIBLE = (0.6, 1.6)
+_DEPTH_NOISE_M = 0.06
+LENS_DEGREES = 35.0  # angle of view of the longer side: a 57 mm lens on 36 x 24 mm, a portrait's usual one
 SEEN = 0.3  # a key point below this confidence is not measured, as in OpenPose's own drawing
 
 
@@ -76,88 +91,127 @@ def bone_ratios() -> dict[str, float]:
 
 
 def measure_bones(
-    points_px: FloatArray, confidence: FloatArray, body_m: FloatArray, stature_m: float = 1.70
+    points_px: FloatArray,
+    confidence: FloatArray,
+    body_m: FloatArray,
+    stature_m: float = 1.70,
+    *,
+    photo_size: tuple[int, int] | None = None,
+    lens_degrees: float | None = None,
 ) -> dict[str, float]:
     """The true lengths in m of all `BONES` of a person of `stature_m`.
 
     `points_px` (18,2) and `confidence` (18,) are the OpenPose-18 key points, `body_m` (18,3) the same points in metres
-    in the camera's axes (all zero = unknown). A bone seen under a slant is lengthened by its depth; of a left and a
-    right one the longer counts, for a photo only ever shortens; a hidden bone gets the length that the body ratios
-    give at the size of the visible ones. Raises `FleximoError` if no bone at all is visible.
+    in the camera's axes (all zero = unknown). With `photo_size` (W, H) px the picture's perspective is undone too, at
+    the lens of `lens_degrees` (of the longer side; default 35). A bone seen under a slant is lengthened by its depth;
+    of a left and a right one the longer counts, for a photo only ever shortens; a hidden bone gets the length that
+    the body ratios give at the size of the visible ones. Raises `FleximoError` if no bone at all is visible.
     """
     if not (np.isfinite(stature_m) and 0.3 <= stature_m <= 3.0):
         raise FleximoError(f"The stature {stature_m:g} m is not a person's; 0.3 to 3 m were expected.")
-    lengths = {name: stature_m * ratio for name, ratio in bone_ratios().items()}
-    lengths_px = _measured_px(points_px, confidence, body_m)
-    px_per_m = _px_per_m(lengths_px, lengths)
-    for name, length_px in lengths_px.items():
-        prior = lengths[name]
-        lengths[name] = float(np.clip(length_px / px_per_m, _PLAUSIBLE[0] * prior, _PLAUSIBLE[1] * prior))
+    points = np.asarray(points_px, dtype=np.float64)
+    seen = np.asarray(confidence) >= SEEN
+    prior = {name: stature_m * ratio for name, ratio in bone_ratios().items()}
+    if photo_size is None:
+        # So far away that the perspective does not count.
+        size = float(np.ptp(points[seen], axis=0).max()) if seen.any() else 1.0
+        view = PhotoView(1e4 * max(size, 1.0), points[seen].mean(axis=0) if seen.any() else points[0])
+    else:
+        view = PhotoView.of(photo_size, lens_degrees)
+    visible = places_m(points, confidence, body_m, prior, view)[0]
+    lengths = dict(prior)
+    for name, length in _visible_lengths(visible, seen).items():
+        lengths[name] = float(np.clip(length, _PLAUSIBLE[0] * prior[name], _PLAUSIBLE[1] * prior[name]))
     return lengths
 
 
-def pixels_per_m(
-    points_px: FloatArray, confidence: FloatArray, body_m: FloatArray, bone_lengths_m: Mapping[str, float]
-) -> float:
-    """How many pixels of the photo a metre at the person's distance measures, given his bone lengths.
+@dataclass(frozen=True)
+class PhotoView:
+    """The lens of a picture: focal length and optical centre, both in its pixels."""
 
-    Arrays as for `measure_bones`. Bones without a given length are left out; raises `FleximoError` if none is left.
+    focal_px: float
+    centre_px: FloatArray  # (2,)
+
+    @classmethod
+    def of(cls, photo_size: tuple[int, int], lens_degrees: float | None = None) -> PhotoView:
+        """The lens of a photo of (W, H) px whose longer side spans `lens_degrees`; raises for impossible angles."""
+        lens = LENS_DEGREES if lens_degrees is None else lens_degrees
+        if not 2.0 <= lens <= 150.0:
+            raise FleximoError(f"The lens angle {lens:g} degrees is no camera's; 2 to 150 degrees were expected.")
+        focal = max(photo_size) / 2.0 / math.tan(math.radians(lens) / 2.0)
+        return cls(focal, np.array(photo_size, dtype=np.float64) / 2.0)
+
+
+def places_m(
+    points_px: FloatArray,
+    confidence: FloatArray,
+    body_m: FloatArray,
+    bone_lengths_m: Mapping[str, float],
+    view: PhotoView,
+) -> tuple[FloatArray, float]:
+    """Where the key points lie in the camera's axes (x right, y down, z forward), (18,3) m, and the hips' distance.
+
+    The distance is the one at which the visible bones are as long as `bone_lengths_m` says; the depths are those of
+    `body_m`, or, where it is all zero, a flat body with the nose before it. Raises `FleximoError` if no bone is seen.
     """
-    return _px_per_m(_measured_px(points_px, confidence, body_m), bone_lengths_m)
-
-
-def _measured_px(points_px: FloatArray, confidence: FloatArray, body_m: FloatArray) -> dict[str, float]:
-    """The true length in px of each visible bone, the longer of two sides."""
     points = np.asarray(points_px, dtype=np.float64)
     seen = np.asarray(confidence) >= SEEN
-    body = np.asarray(body_m, dtype=np.float64)
-    depths_px = _depths_px(points, seen, body)
-    lengths_px: dict[str, float] = {}
-    for name, ends in _MEASURED.items():
-        visible = [_length_px(points, depths_px, a, b) for a, b in ends if _all_seen(seen, a, b)]
-        if visible:
-            lengths_px[name] = max(visible)
-    if not lengths_px:
+    towards = _towards_camera_m(points, seen, np.asarray(body_m, dtype=np.float64), bone_lengths_m)
+    rays = (points - view.centre_px) / view.focal_px
+    distance = 100.0
+    for _ in range(8):
+        depth = np.maximum(distance - towards, 0.1 * distance)
+        places = np.concatenate((rays * depth[:, None], depth[:, None]), axis=1)
+        measured = _visible_lengths(places, seen)
+        used = _yardsticks(measured, bone_lengths_m)
+        distance *= sum(bone_lengths_m[name] for name in used) / sum(measured[name] for name in used)
+    return places, float(distance)
+
+
+def _yardsticks(measured: Mapping[str, float], lengths_m: Mapping[str, float]) -> list[str]:
+    """The bones that tell the size: those that make up the standing height, else whatever is visible."""
+    known = [name for name in measured if name in lengths_m]
+    used = [name for name in known if name in _UPRIGHT] or known
+    if not used:
         raise FleximoError("No bone of the person is visible: no two neighbouring key points were found.")
-    if "neck_to_nose" in lengths_px and not body.any():
-        lengths_px["neck_to_nose"] /= _upright_share_of_head()
-    return lengths_px
+    return used
 
 
 def _columns(names: tuple[str, ...]) -> list[int]:
     return [OPENPOSE_18.index(name) for name in names]
 
 
-def _all_seen(seen: BoolArray, a: tuple[str, ...], b: tuple[str, ...]) -> bool:
-    return bool(seen[_columns(a + b)].all())
+def _visible_lengths(places: FloatArray, seen: BoolArray) -> dict[str, float]:
+    """The length in m of each bone whose ends are seen, the longer of two sides; `places` (18,3) m."""
+    lengths = {}
+    for name, ends in _MEASURED.items():
+        found = []
+        for a, b in ends:
+            if seen[_columns(a + b)].all():
+                span = places[_columns(a)].mean(axis=0) - places[_columns(b)].mean(axis=0)
+                # A detector's depths wander by some centimetres, which would only ever lengthen: trust large ones.
+                trust = 1.0 if name == "neck_to_nose" else span[2] ** 2 / (span[2] ** 2 + _DEPTH_NOISE_M**2)
+                found.append(float(np.hypot(np.hypot(span[0], span[1]), span[2] * trust)))
+        if found:
+            lengths[name] = max(found)
+    return lengths
 
 
-def _depths_px(points: FloatArray, seen: BoolArray, body_m: FloatArray) -> FloatArray:
-    """(18,) depth of each point in px, towards the camera: metric depths at the scale that fits metric x, y to px."""
-    if not body_m.any() or seen.sum() < 3:
-        return np.zeros(len(points))
-    flat = (body_m[seen, :2] - body_m[seen, :2].mean(axis=0)) * [1.0, -1.0]
-    picture = points[seen] - points[seen].mean(axis=0)
-    scale = (flat * picture).sum() / max(float((flat**2).sum()), 1e-9)
-    return np.asarray(max(float(scale), 0.0) * body_m[:, 2])
-
-
-def _length_px(points: FloatArray, depths_px: FloatArray, a: tuple[str, ...], b: tuple[str, ...]) -> float:
-    places = np.concatenate((points, depths_px[:, None]), axis=1)
-    return float(np.linalg.norm(places[_columns(a)].mean(axis=0) - places[_columns(b)].mean(axis=0)))
-
-
-def _upright_share_of_head() -> float:
-    """What a frontal picture shows of neck-to-nose: the nose also lies in front of the neck, which no picture tells."""
-    joints, (head, nose) = DEFAULT_RIG.rest_joints, DEFAULT_RIG.landmarks["nose"]
-    span = joints[DEFAULT_RIG.index(head)] + np.asarray(nose) - joints[DEFAULT_RIG.index("left_shoulder")]
-    return float(span[1] / np.hypot(span[1], span[2]))
-
-
-def _px_per_m(lengths_px: Mapping[str, float], lengths_m: Mapping[str, float]) -> float:
-    """Pixels per metre: by the bones that make up the standing height, else by whatever is visible."""
-    known = [name for name in lengths_px if name in lengths_m]
-    used = [name for name in ("torso", "neck_to_nose", "thigh", "shin") if name in known] or known
-    if not used:
-        raise FleximoError("None of the visible bones has a known length, so the person's size is not known.")
-    return sum(lengths_px[name] for name in used) / sum(lengths_m[name] for name in used)
+def _towards_camera_m(
+    points: FloatArray, seen: BoolArray, body_m: FloatArray, lengths_m: Mapping[str, float]
+) -> FloatArray:
+    """(18,) m by which each point lies nearer to the camera than the hips."""
+    if not body_m.any():
+        left, right = OPENPOSE_18.index("left_shoulder"), OPENPOSE_18.index("right_shoulder")
+        facing = -1.0 if seen[left] and seen[right] and points[left, 0] < points[right, 0] else 1.0
+        joints, head = DEFAULT_RIG.rest_joints, DEFAULT_RIG.index("head")
+        scale = lengths_m.get("torso", RIG_STATURE_M * bone_ratios()["torso"]) / rig_bones(DEFAULT_RIG)["torso"]
+        forward = np.zeros(len(points))
+        for name, (joint, offset) in DEFAULT_RIG.landmarks.items():
+            if joint == "head" and name in OPENPOSE_18.names:
+                forward[OPENPOSE_18.index(name)] = joints[head, 2] + offset[2]
+        return np.asarray(facing * scale * forward)
+    own = _visible_lengths(body_m, seen)
+    used = _yardsticks(own, lengths_m)
+    scale = sum(lengths_m[name] for name in used) / max(sum(own[name] for name in used), 1e-6)
+    return np.asarray(scale * body_m[:, 2])

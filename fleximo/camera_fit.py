@@ -12,19 +12,19 @@ from dataclasses import replace
 import numpy as np
 
 from fleximo.arrays import FloatArray
-from fleximo.bones import SEEN, bone_ratios, pixels_per_m, rig_bones
+from fleximo.bones import SEEN, PhotoView, bone_ratios, places_m, rig_bones
 from fleximo.camera import Camera, Framing
 from fleximo.errors import FleximoError
 from fleximo.layouts import OPENPOSE_18
 from fleximo.person import Person
 from fleximo.rig import DEFAULT_RIG
 
-__all__ = ["FRAMINGS", "LENS_DEGREES", "fit_camera", "frame_photo", "legs_in_frame", "with_stature"]
+__all__ = ["FRAMINGS", "fit_camera", "frame_photo", "legs_in_frame", "with_stature"]
 
 FRAMINGS = ("person", "centre")
-LENS_DEGREES = 35.0  # angle of view of the longer side: a 57 mm lens on 36 x 24 mm, a portrait's usual one
 _CAMERA_HEIGHT = 0.72  # of the stature: people photograph people from the chest and tilt the camera to centre them
 _MOST_TILT_DEGREES = 12.0  # beyond it the height gives way, for a photo tilted further shows it in ways we do not read
+_RAISED_M = 0.06  # a foot so much higher than the other does not tell the floor
 _MARGIN = 0.03  # of the person's height, kept free around him
 
 
@@ -121,14 +121,10 @@ def fit_camera(
     camera looks along -Z without roll; the person's place on the floor is the world's origin. Where no foot is seen
     the hips are put at the height at which the legs would carry them.
     """
-    lens = lens_degrees or person.lens_degrees or LENS_DEGREES
-    if not 2.0 <= lens <= 150.0:
-        raise FleximoError(f"The lens angle {lens:g} degrees is no camera's; 2 to 150 degrees were expected.")
+    view = PhotoView.of(person.photo_size, person.lens_degrees if lens_degrees is None else lens_degrees)
     if stature_m is not None:
         person = with_stature(person, stature_m)
-    focal = max(person.photo_size) / 2.0 / math.tan(math.radians(lens) / 2.0) * framing.scale
-    centre = framing.to_canvas(np.array(person.photo_size) / 2.0)
-    ground, support_m = _support(person, framing, focal, centre)
+    ground, support_m = _support(person, view)
     wanted = _CAMERA_HEIGHT * person.stature_m if height_m is None else height_m
     if pitch_degrees is None:
         # cos p * y + sin p * z = height of the camera over the point seen at (y, z)
@@ -150,6 +146,8 @@ def fit_camera(
     world_to_camera[:3, 3] = ground - world_to_camera[:3, :3] @ np.array([0.0, support_m, 0.0])
     if height_m is not None and pitch_degrees is not None:
         world_to_camera[:3, 3] = _at_height(world_to_camera, ground, support_m, height_m)
+    focal = view.focal_px * framing.scale
+    centre = framing.to_canvas(view.centre_px)
     K = np.array([[focal, 0.0, centre[0]], [0.0, focal, centre[1]], [0.0, 0.0, 1.0]])
     return Camera(K, world_to_camera, framing.canvas_size)
 
@@ -167,27 +165,31 @@ def _at_height(world_to_camera: FloatArray, ground: FloatArray, support_m: float
     return np.asarray(ground * reach - rotation @ np.array([0.0, support_m, 0.0]))
 
 
-def _support(person: Person, framing: Framing, focal: float, centre: FloatArray) -> tuple[FloatArray, float]:
+def _support(person: Person, view: PhotoView) -> tuple[FloatArray, float]:
     """What stands on the floor: a point (3,) m in the camera's axes, and its height in m over the floor."""
-    scale = pixels_per_m(person.body_px, person.body_confidence, person.body_m, person.bone_lengths_m) * framing.scale
-    points = framing.to_canvas(person.body_px)
-    rig = rig_bones(DEFAULT_RIG)
-    leg = sum(person.bone_lengths_m.get(bone, person.stature_m * bone_ratios()[bone]) for bone in ("thigh", "shin"))
-    size = leg / (rig["thigh"] + rig["shin"])
-    ankle_m = -DEFAULT_RIG.landmarks["left_heel"][1][1] * size
+    lengths = _all_lengths(person)
+    places, _ = places_m(person.body_px, person.body_confidence, person.body_m, lengths, view)
+    own = rig_bones(DEFAULT_RIG)
+    leg = lengths["thigh"] + lengths["shin"]
+    ankle_m = -DEFAULT_RIG.landmarks["left_heel"][1][1] * lengths["foot"] / own["foot"]
+
+    def seen(*names: str) -> list[int]:
+        columns = [OPENPOSE_18.index(name) for name in names]
+        return [column for column in columns if person.body_confidence[column] >= SEEN]
+
     if legs_in_frame(person):
-        columns = [OPENPOSE_18.index(name) for name in ("left_ankle", "right_ankle")]
-        columns = [column for column in columns if person.body_confidence[column] >= SEEN]
-        height = ankle_m
-    else:
-        columns = [OPENPOSE_18.index(name) for name in ("left_hip", "right_hip")]
-        if min(person.body_confidence[column] for column in columns) < SEEN:
-            columns, leg = [OPENPOSE_18.index("neck")], leg + person.bone_lengths_m.get("torso", 0.3 * person.stature_m)
-        height = ankle_m + leg
-    places = []
-    for column in columns:
-        depth = focal / scale - person.body_m[column, 2]
-        places.append(np.append((points[column] - centre) / focal * depth, depth))
-    feet = np.array(places)
-    low = feet[:, 1] > feet[:, 1].max() - 0.06  # a raised foot does not tell the floor
-    return np.asarray(feet[low].mean(axis=0)), float(height)
+        feet = places[seen("left_ankle", "right_ankle")]
+        low = feet[:, 1] > feet[:, 1].max() - _RAISED_M
+        return np.asarray(feet[low].mean(axis=0)), float(ankle_m)
+    hips = seen("left_hip", "right_hip")
+    if len(hips) == 2:
+        return np.asarray(places[hips].mean(axis=0)), float(ankle_m + leg)
+    shoulders = seen("left_shoulder", "right_shoulder", "neck")
+    if not shoulders:
+        raise FleximoError("The photo shows neither feet, hips nor shoulders, so the person's place is not known.")
+    return np.asarray(places[shoulders].mean(axis=0)), float(ankle_m + leg + lengths["torso"])
+
+
+def _all_lengths(person: Person) -> dict[str, float]:
+    """The person's bone lengths; the body ratios for what he lacks."""
+    return {name: ratio * person.stature_m for name, ratio in bone_ratios().items()} | dict(person.bone_lengths_m)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -82,8 +81,10 @@ def clip_fit(
         )
     target = np.broadcast_to(np.asarray(reference_norm)[points], (len(body_norm), len(points), 2)).astype(np.float64)
     source = np.asarray(body_norm, dtype=np.float64)[:, points]
-    y, y_target = source[..., 1].ravel(), target[..., 1].ravel()
-    spread = ((y - y.mean()) ** 2).sum()
+    known = np.isfinite(source).all(axis=-1) & np.isfinite(target).all(axis=-1)
+    source, target = source[known], target[known]
+    y, y_target = source[:, 1], target[:, 1]
+    spread = ((y - y.mean()) ** 2).sum() if len(y) else 0.0
     if spread < 1e-12:
         raise FleximoError("The paper's fit needs key points at different heights.", remedy="Use the mode bones.")
     scale_y = float(((y - y.mean()) * (y_target - y_target.mean())).sum() / spread)
@@ -98,10 +99,11 @@ def anchor_at_neck(reference_px: FloatArray, body_px: FloatArray) -> tuple[Float
     """Gives shoulders and nose the reference's distance from the neck, which stays (paper notes 1.4 b).
 
     `reference_px` (18,2), `body_px` (T,18,2) px. Returns the new points and (T,3,2), how far right shoulder, left
-    shoulder and nose were moved. A segment without length has no direction and stays as it is.
+    shoulder and nose were moved. A segment without length has no direction and stays as it is; a point that is not a
+    number counts as (0, 0), the authors' code for a missing one.
     """
-    reference = np.asarray(reference_px, dtype=np.float64)
-    points = np.array(body_px, dtype=np.float64)
+    reference = np.nan_to_num(np.asarray(reference_px, dtype=np.float64))
+    points = np.nan_to_num(np.array(body_px, dtype=np.float64))
     moves = np.zeros((len(points), len(_LIMBS), 2))
     for row, (child, dependants) in enumerate(_LIMBS):
         span = points[:, child] - points[:, _NECK]
@@ -117,23 +119,17 @@ def anchor_at_neck(reference_px: FloatArray, body_px: FloatArray) -> tuple[Float
 def paper_rescale(track: PoseTrack, reference_px: FloatArray, reference_score: FloatArray, fit: ClipFit) -> PoseTrack:
     """`track` fitted to the photo the paper's way; hands move with their wrists, the face with the nose.
 
-    `reference_px` (18,2) canvas px, `reference_score` (18,) of the photo; `fit` from `measure_clip_fit`. Segments with
+    `reference_px` (18,2) canvas px, `reference_score` (18,) of the photo; `fit` from `clip_fit`. Segments with
     an end missing in the photo or in the frame keep their length; missing points stay missing.
     """
     size = np.array(track.size, dtype=np.float64)
     points = fit.apply(track.points_px.astype(np.float64) / size) * size
-    reference = np.array(reference_px, dtype=np.float64)
-    body, moves = anchor_at_neck(reference, points[:, BODY])
+    _, moves = anchor_at_neck(reference_px, points[:, BODY])
     seen = np.asarray(reference_score) > _SCORE
-    columns: list[Any] = [slice(2, 5), slice(5, 8), [0, 14, 15, 16, 17]]
-    extras = [RIGHT_HAND, LEFT_HAND, FACE]
-    kept = points.copy()
-    for row, (child, _) in enumerate(_LIMBS):
-        usable = bool(seen[child] and seen[_NECK])
-        present = (track.confidence[:, child] > 0.0) & (track.confidence[:, _NECK] > 0.0)
-        if usable:
+    for row, ((child, dependants), extra) in enumerate(zip(_LIMBS, (RIGHT_HAND, LEFT_HAND, FACE))):
+        if seen[child] and seen[_NECK]:
+            present = (track.confidence[:, [child, _NECK]] > 0.0).all(axis=1)
             shift = np.where(present[:, None], moves[:, row], 0.0)[:, None]
-            kept[:, columns[row]] += shift
-            kept[:, extras[row]] += shift
-    del body
-    return replace(track, points_px=kept)
+            points[:, [child, *dependants]] += shift
+            points[:, extra] += shift
+    return replace(track, points_px=points)
