@@ -113,12 +113,19 @@ def cut_limbs(image: FloatArray, mask: BoolArray, rest: RestPose, limbs: list[Li
         near = _nearness(shape, limb)
         markers[(near < 0.35) & mask & (markers == 0)] = limb.label
         free &= near > (1.25 if limb.kind == "arm" else 1.6)
-    markers[free & (markers == 0)] = BODY_LABEL
-    _mark_trunk(markers, mask, rest, limbs)
+    core = _trunk_core(mask, rest)
+    legs = any(limb.kind == "leg" for limb in limbs)
+    if legs:  # below the hips everything is one leg or the other
+        free &= segment_coordinates(shape, rest.neck, rest.mid_hip)[0] < 0.97
+    _, parts = cv2.connectedComponents((free | core).astype(np.uint8))
+    trunk = np.isin(parts, np.unique(parts[core]))  # a wide sleeve beyond the band is no island of the body
+    arms = np.isin(markers, [limb.label for limb in limbs if limb.kind == "arm"])
+    markers[free & trunk & (markers == 0)] = BODY_LABEL
+    markers[core & ~arms] = BODY_LABEL
     markers[~mask] = _OUTSIDE
     smooth = cv2.bilateralFilter(np.ascontiguousarray(image), 5, 30, 3)
     labels = cv2.watershed(smooth, markers.copy())
-    labels = _close_seams(labels, mask)
+    labels = _smooth_borders(_close_seams(labels, mask), mask, 0.03 * rest.torso_px)
     return _largest_components(labels, limbs)
 
 
@@ -138,19 +145,18 @@ def _nearness(shape: tuple[int, int], limb: Limb) -> FloatArray:
     return best
 
 
-def _mark_trunk(markers: IntArray, mask: BoolArray, rest: RestPose, limbs: list[Limb]) -> None:
-    """The trunk's core and everything above the shoulders between them is never a limb's."""
+def _trunk_core(mask: BoolArray, rest: RestPose) -> BoolArray:
+    """The middle of the trunk, which is never a limb's."""
     core = np.zeros(mask.shape, np.uint8)
-    inset = 0.45
+    inset = 0.225
     corners = []
     for index, other in ((2, 5), (5, 2)):
-        corners.append(rest.points[index] + inset * 0.5 * (rest.points[other] - rest.points[index]))
+        corners.append(rest.points[index] + inset * (rest.points[other] - rest.points[index]))
     for index, other in ((11, 8), (8, 11)):
-        hip = rest.points[index] + inset * 0.5 * (rest.points[other] - rest.points[index])
+        hip = rest.points[index] + inset * (rest.points[other] - rest.points[index])
         corners.append(hip - rest.down * 0.08 * rest.torso_px)
     cv2.fillConvexPoly(core, np.round(np.array(corners) * 16).astype(np.int32), 1, shift=4)
-    arms = np.isin(markers, [limb.label for limb in limbs if limb.kind == "arm"])
-    markers[(core > 0) & mask & ~arms] = BODY_LABEL
+    return (core > 0) & mask
 
 
 def _close_seams(labels: IntArray, mask: BoolArray) -> IntArray:
@@ -160,9 +166,17 @@ def _close_seams(labels: IntArray, mask: BoolArray) -> IntArray:
         grown = cv2.dilate(closed, np.ones((3, 3), np.uint8))
         closed = np.where((closed == 0) & mask, grown, closed)
     closed[(closed == 0) & mask] = BODY_LABEL
-    closed = cv2.medianBlur(closed, 5)
-    closed = np.where(mask & (closed == 0), BODY_LABEL, closed)
-    return np.where(mask, closed, 0).astype(np.int32)
+    return closed.astype(np.int32)
+
+
+def _smooth_borders(labels: IntArray, mask: BoolArray, sigma_px: float) -> IntArray:
+    """Rounds the cuts inside the person: on plain cloth the watershed follows noise."""
+    best, smooth = np.full(labels.shape, 1e-6, np.float32), labels.copy()
+    for label in (BODY_LABEL, *LABELS.values()):
+        share = cv2.GaussianBlur((labels == label).astype(np.float32), (0, 0), max(sigma_px, 0.7))
+        smooth = np.where(share > best, label, smooth)
+        best = np.maximum(share, best)
+    return np.where(mask, smooth, 0).astype(np.int32)
 
 
 def _largest_components(labels: IntArray, limbs: list[Limb]) -> IntArray:

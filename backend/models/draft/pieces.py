@@ -179,9 +179,14 @@ def _limb_piece(
 def _trunk_polygon(cutting: Cutting, crop: _Crop) -> BoolArray:
     """Where the trunk must be although an arm hides it: between shoulders and hips."""
     rest = cutting.rest
-    hips = rest.points[11] - rest.points[8]
+    hips, shoulders = rest.points[11] - rest.points[8], rest.points[5] - rest.points[2]
     corners = np.array(
-        [rest.points[2], rest.points[5], rest.points[11] + 0.35 * hips, rest.points[8] - 0.35 * hips]
+        [
+            rest.points[2] + 0.1 * shoulders,
+            rest.points[5] - 0.1 * shoulders,
+            rest.points[11] + 0.35 * hips,
+            rest.points[8] - 0.35 * hips,
+        ]
     ) - np.array([crop.x0, crop.y0])
     canvas = np.zeros(crop.alpha.shape, np.uint8)
     cv2.fillConvexPoly(canvas, np.round(corners * 16).astype(np.int32), 1, shift=4)
@@ -210,7 +215,9 @@ def _torso(cutting: Cutting) -> Piece | None:
         if limb.kind == "arm":
             inside = np.hypot(crop.x - limb.joints[0][0], crop.y - limb.joints[0][1]) < limb.radii[0]
             known |= crop.is_label(limb.label) & inside
-    return _piece(cutting, crop, "chest", alpha, known, [("waist", "pelvis", True), ("neck", "head", True)])
+    links = [("waist", "pelvis", True), ("neck", "head", True)]
+    links += [(f"{limb.side}_shoulder", f"{limb.side}_upper_arm", True) for limb in cutting.limbs if limb.kind == "arm"]
+    return _piece(cutting, crop, "chest", alpha, known, links)
 
 
 def _pelvis(cutting: Cutting) -> Piece | None:

@@ -1,4 +1,4 @@
-"""Where each bone carries the puppet in each frame: inverse maps for sampling, forward maps for boxes, blends at joints.
+"""Where each bone carries the puppet in each frame: maps for sampling and for boxes, and the blends at the joints.
 
 Reads one row of the track per frame, so that equal rows give equal frames. Knows no pictures.
 """
@@ -19,6 +19,7 @@ __all__ = ["TURN_LIMIT_DEGREES", "Poses", "Target", "poses", "read_target"]
 
 TURN_LIMIT_DEGREES = 35.0
 _NARROWEST = float(np.cos(np.radians(TURN_LIMIT_DEGREES)))
+_SHOULDER_REACH = 0.3  # torso lengths
 _ANKLE_HEIGHT = 0.05  # of the stature, ankle joint above the floor (Drillis and Contini 1964: 0.039; shoes added)
 
 
@@ -39,7 +40,7 @@ class Poses:
 
     inverse: FloatArray  # (T,B,15) canvas -> photo on the canvas, see `bones.carry`
     forward: FloatArray  # (T,B,15)
-    links: FloatArray  # (T,L,4) x, y, offset of the blend's place, strength of the blend
+    links: FloatArray  # (T,L,7) the blend's slope x, y and offset; its strength; its middle x, y and one over its reach squared
     face_shift: FloatArray  # (T,5) canvas px of the photo: bulge centre x, y, shift x, y, radius
 
 
@@ -209,7 +210,7 @@ def _face_shift(rest: RestPose, target: Target, head: FloatArray, centre: FloatA
         shift = (face - sides) - (middle - rest.points[ears].mean(axis=0))
         radius = max(radius, 1.25 * float(np.linalg.norm(rest.points[17] - rest.points[16])) / 2.0)
         length = np.linalg.norm(shift, axis=-1, keepdims=True)
-        shift = shift * np.minimum(1.0, 0.28 * radius / np.maximum(length, 1e-6))
+        shift = shift * np.minimum(1.0, 0.18 * radius / np.maximum(length, 1e-6))
     return np.concatenate([middle + shift, shift, np.full((len(now), 1), radius)], axis=-1)
 
 
@@ -302,8 +303,8 @@ def _foot(inverse: FloatArray, forward: FloatArray, rest: RestPose, target: Targ
 
 
 def _links(rest: RestPose, target: Target, forward: FloatArray) -> FloatArray:
-    """(T,L,4) where the blend from the inner to the outer bone of each link lies."""
-    links = np.zeros((len(target.points), len(LINKS), 4))
+    """(T,L,7) where the blend from the inner to the outer bone of each link lies."""
+    links = np.zeros((len(target.points), len(LINKS), 7))
     hips = (target.points[:, 8] + target.points[:, 11]) / 2.0
     spine = hips - target.points[:, 1]
     _set_link(links, "waist", target.points[:, 1], spine, 0.45, 1.05)
@@ -356,7 +357,7 @@ def _limb_links(
         outer = outer_map[:, 11:13] if parts[i] != "foot" else inner
         bones = [np.linalg.norm(rest.points[chain[j + 1]] - rest.points[chain[j]]) for j in range(2)]
         growth = target.growth[:, chain[i]]
-        half = 0.15 * float(min(bones)) * growth
+        half = (0.22 if i == 0 else 0.15) * float(min(bones)) * growth
         normal = unit(inner + outer)
         joint = target.points[:, chain[i]]
         slope = normal / (2.0 * half[:, None])
@@ -365,4 +366,7 @@ def _limb_links(
         row[:, 2] = 0.5 - (slope * joint).sum(axis=-1)
         bend = np.degrees(np.arccos(np.clip((inner * outer).sum(axis=-1), -1.0, 1.0)))
         row[:, 3] = 1.0 - smoothstep((bend - 70.0) / 50.0)
+        if name == "shoulder":  # the chest follows the arm only close to the shoulder
+            row[:, 4:6] = joint
+            row[:, 6] = 1.0 / (_SHOULDER_REACH * rest.torso_px * growth) ** 2
         inner = outer

@@ -86,7 +86,7 @@ def _blend(
     own = np.array([pieces[p].bone for p in visible])
     source = carry(maps[own][of], nodes)
     mixed = source.copy()
-    for slot in range(2):
+    for slot in range(max(len(pieces[p].links) for p in visible)):
         linked = [i for i, p in enumerate(visible) if len(pieces[p].links) > slot]
         if not linked:
             continue
@@ -98,6 +98,8 @@ def _blend(
         row = poses.links[frame][link]
         share = smoothstep(row[:, 0] * nodes[chosen, 0] + row[:, 1] * nodes[chosen, 1] + row[:, 2])
         share = np.where(outward == 1, share, 1.0 - share) * row[:, 3]
+        square = ((nodes[chosen] - row[:, 4:6]) ** 2).sum(axis=-1)
+        share = share * np.maximum(1.0 - square * row[:, 6], 0.0) ** 2
         active = share > 1e-4
         chosen, share = chosen[active], share[active, None]
         mixed[chosen] += share * (carry(maps[other[active]], nodes[chosen]) - source[chosen])
