@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from backend.drawing import draw_track
 from backend.media import VideoWriter
 from backend.pipeline import Animation
 from fleximo.files import write_atomic, write_json
+from fleximo.system import peak_memory_mb
 
-__all__ = ["keep", "peak_rss_mb", "report"]
+__all__ = ["keep", "report", "versions"]
 
 _REPORTED = ("numpy", "opencv-contrib-python", "mediapipe", "av", "numba")
 
@@ -54,7 +55,8 @@ def report(animation: Animation) -> dict[str, Any]:
         "size": list(rendered.size),
         "seed": request.seed,
         "timings_s": animation.timings_s,
-        "peak_rss_mb": peak_rss_mb(),
+        "cpu_s": round(time.process_time(), 3),
+        "peak_rss_mb": peak_memory_mb(),
         "versions": versions(),
         "models": {},
     }
@@ -69,16 +71,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def peak_rss_mb() -> float | None:
-    """The most memory this process has held, MB; None where the system does not tell."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
 
 
 def keep(animation: Animation, folder: Path) -> None:

@@ -1,0 +1,163 @@
+"""Speed on this machine: CPU time and ratios, because machines are noisy; both sides of a ratio in one run.
+
+Writes `bench.json` and returns a table. Quality of all people and texts is measured with it (`quality`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from backend.models import detect
+from backend.models.draft import DraftPuppet
+from backend.reports import versions
+from backend.stages import silent
+from fleximo import moves, take
+from fleximo.files import write_json
+from fleximo.planner import RulePlanner
+from fleximo.timing import as_fps
+
+__all__ = ["run"]
+
+TEXT = "a woman waves her right hand for four seconds"
+_SENTENCE = "she walks in, waves her left hand twice, then does three squats and bows"
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Measures everything, writes `bench.json` into `folder`, returns the document with its table."""
+    photo = files("backend").joinpath("demo/anna.jpg").read_bytes()
+    rows: dict[str, dict[str, Any]] = {}
+    with _one_thread():
+        rows |= _front_stages(photo)
+        rows |= _draft(photo)
+    rows |= _cold(photo)
+    document = {"machine": {"cpu": _cpu(), **versions()}, "figures": rows}
+    document["table"] = _table(document)
+    write_json(folder / "bench.json", document)
+    return document
+
+
+def _front_stages(photo: bytes) -> dict[str, dict[str, Any]]:
+    plan = RulePlanner().plan(_SENTENCE)
+    motion = moves.generate(plan)
+    person = detect.detect(photo)
+    job = take.make_job(motion, person, photo, fps=as_fps(30))
+    result = {
+        "plan a sentence": _row(_cpu_seconds(lambda: RulePlanner().plan(_SENTENCE), 20) * 1e3, "ms", 5.0),
+        "a second of motion": _row(_cpu_seconds(lambda: moves.generate(plan), 3) / motion.seconds * 1e3, "ms", 20.0),
+        "detect, warm": _row(_cpu_seconds(lambda: detect.detect(photo), 3), "s", 0.5),
+        "fit and project a frame": _row(
+            _cpu_seconds(lambda: take.make_job(motion, person, photo, fps=as_fps(30)), 3) / len(job.signal.track) * 1e3,
+            "ms",
+            None,
+        ),
+    }
+    detect.release()
+    return result
+
+
+def _draft(photo: bytes) -> dict[str, dict[str, Any]]:
+    """The renderer alone, with and without the compiled kernel, beside one full-frame RGBA `cv2.remap`."""
+    job = take.make_job(moves.generate(RulePlanner().plan(TEXT)), detect.detect(photo), photo, fps=as_fps(30))
+    job = job.with_window(0, min(60, len(job.signal.track)))
+    remap = _cpu_seconds(_full_remap(job.size), 15)
+    result = {"full-frame RGBA remap": _row(remap * 1e3, "ms", None)}
+    for name, compiled, fps, ratio in (("OpenCV", False, 60.0, 4.5), ("numba", True, 120.0, 2.5)):
+        try:
+            model = DraftPuppet(compiled=compiled)
+        except ImportError:
+            continue
+        build = _cpu_seconds(lambda model=model: model.puppet(job), 1, warm=0)
+        seconds = _cpu_seconds(lambda model=model: model.render(job, silent), 3) / 60
+        if not compiled:
+            result["build the puppet"] = _row(build, "s", 1.0)
+        result[f"render, {name}"] = _row(1 / seconds, "fps", fps, higher=True)
+        result[f"render / remap, {name}"] = _row(seconds / remap, "x", ratio)
+    return result
+
+
+def _full_remap(size: tuple[int, int]) -> Callable[[], object]:
+    width, height = size
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 4), dtype=np.uint8)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return lambda: cv2.remap(picture, x + 0.3, y + 0.3, cv2.INTER_LINEAR)
+
+
+def _cold(photo: bytes) -> dict[str, dict[str, Any]]:
+    """`fleximo animate` in a process of its own, 120 frames; then the same in this process, everything warm."""
+    from backend.pipeline import Request, animate
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "photo.jpg").write_bytes(photo)
+        command = [sys.executable, "-m", "backend.cli", "animate", TEXT, "--json"]
+        command += ["--image", str(folder / "photo.jpg"), "-o", str(folder / "out.mp4")]
+        started = time.monotonic()
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        wall = time.monotonic() - started
+        report = json.loads(done.stdout)
+        request = Request(photo=photo, text=TEXT)
+        animate(request, folder / "first")
+        started = time.monotonic()
+        animate(request, folder / "second")
+        warm = time.monotonic() - started
+    return {
+        "text to mp4 cold, 120 frames, wall": _row(wall, "s", 6.0),
+        "text to mp4 cold, CPU": _row(report["cpu_s"], "s", None),
+        "text to mp4 cold, peak memory": _row(report["peak_rss_mb"], "MB", 600.0),
+        "text to mp4 warm, wall": _row(warm, "s", 2.5),
+    }
+
+
+def _cpu_seconds(call: Callable[[], object], runs: int, warm: int = 1) -> float:
+    """Median CPU seconds of this thread over `runs` calls."""
+    for _ in range(warm):
+        call()
+    times = []
+    for _ in range(runs):
+        started = time.process_time()
+        call()
+        times.append(time.process_time() - started)
+    return statistics.median(times)
+
+
+def _row(value: float, unit: str, bar: float | None, *, higher: bool = False) -> dict[str, Any]:
+    met = None if bar is None else (value >= bar if higher else value <= bar)
+    return {"value": round(float(value), 4), "unit": unit, "bar": bar, "met": met}
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(before)
+
+
+def _cpu() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{named[0]} ({len(named)} cores)" if named else platform.processor()
+
+
+def _table(document: dict[str, Any]) -> str:
+    lines = [f"CPU: {document['machine']['cpu']}", "| what | measured | bar | met |", "|---|---|---|---|"]
+    for name, row in document["figures"].items():
+        bar = "" if row["bar"] is None else f"{row['bar']:g} {row['unit']}"
+        met = {None: "", True: "yes", False: "NO"}[row["met"]]
+        lines.append(f"| {name} | {row['value']:.3g} {row['unit']} | {bar} | {met} |")
+    return "\n".join(lines)
