@@ -125,6 +125,23 @@ def measure_bones(
     return lengths
 
 
+def measure_hand(points_px: FloatArray, confidence: FloatArray, px_per_m: float, stature_m: float = 1.70) -> float:
+    """The length in m of a hand from wrist to middle finger's tip, of the longer-looking of both hands.
+
+    `points_px` (2,21,2), `confidence` (2,21): left and right hand; `px_per_m` at the hands' distance. Bent fingers are
+    followed along their bones. Hands that are not seen, or much too small for the body, take the body ratio.
+    """
+    prior = stature_m * bone_ratios()["hand"]
+    middle = [0, 9, 10, 11, 12]
+    lengths = [
+        float(np.linalg.norm(np.diff(np.asarray(hand, dtype=np.float64)[middle], axis=0), axis=-1).sum()) / px_per_m
+        for hand, seen in zip(points_px, confidence)
+        if np.asarray(seen)[middle].min() >= SEEN
+    ]
+    # Fingers that point at the camera look short: below 0.85 of the ratio the ratio knows better.
+    return float(np.clip(max(lengths, default=prior), 0.85 * prior, 1.3 * prior))
+
+
 @dataclass(frozen=True)
 class PhotoView:
     """The lens of a picture: focal length and optical centre, both in its pixels."""

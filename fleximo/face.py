@@ -11,10 +11,25 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
+from fleximo.bones import SEEN
+from fleximo.camera import Camera, Framing
+from fleximo.layouts import FACE, OPENPOSE_18, WHOLEBODY_128
 from fleximo.motion import Motion
-from fleximo.rig import DEFAULT_RIG, Rig
+from fleximo.person import Person
+from fleximo.rig import DEFAULT_RIG, Landmark, Rig
 
-__all__ = ["FACE_TEMPLATE_M", "blinks", "closed_eyes", "face_facing", "face_points", "template_of"]
+__all__ = [
+    "FACE_TEMPLATE_M",
+    "blinks",
+    "closed_eyes",
+    "face_facing",
+    "face_points",
+    "face_shape",
+    "photo_face",
+    "template_of",
+]
+
+_NAMES = [f"face_{n}" for n in range(68)]  # as in the whole-body layout
 
 
 def _template() -> FloatArray:
@@ -59,6 +74,7 @@ FACE_TEMPLATE_M.setflags(write=False)
 _LIDS = ((37, 41), (38, 40), (44, 46), (43, 47))
 _BLINK_SECONDS = 0.2
 _BLINK_EVERY_SECONDS = (3.0, 5.0)
+_SLIP = 0.6  # of the distance from head joint to nose
 _HIDDEN_DEGREES = (60.0, 80.0)  # a point fades out while its surface turns this far from the viewer
 
 
@@ -66,6 +82,40 @@ def template_of(rig: Rig) -> FloatArray:
     """(68,3) m, the average face in the head joint of `rig`, at its head's size."""
     own = np.linalg.norm(rig.landmarks["nose"][1])
     return np.asarray(FACE_TEMPLATE_M * (own / np.linalg.norm(DEFAULT_RIG.landmarks["nose"][1])))
+
+
+def face_shape(rig: Rig) -> FloatArray:
+    """(68,3) m in the head joint: the photo's own face where the rig carries it (`photo_face`), else the average."""
+    if not all(name in rig.landmarks for name in _NAMES):
+        return template_of(rig)
+    return np.array([rig.landmarks[name][1] for name in _NAMES])
+
+
+def photo_face(person: Person, framing: Framing, camera: Camera, lifted: Motion) -> dict[str, Landmark]:
+    """The landmarks of the rig's head as the photo shows them: nose, eyes, ears, and the 68 points if they were found.
+
+    `lifted` is the photo's pose (`lift`). Each point lies where its ray meets the depth of the average head; one that
+    comes out far from its place there is a slip of the detector and takes the average's place.
+    """
+    rig = lifted.rig
+    average = {name: np.asarray(offset) for name, (joint, offset) in rig.landmarks.items() if joint == "head"}
+    names = [name for name in average if name in OPENPOSE_18.names]
+    if (person.confidence[FACE] >= SEEN).all():
+        average |= dict(zip(_NAMES, template_of(rig)))
+        names += _NAMES
+    columns = [WHOLEBODY_128.index(name) for name in names]
+    seen = person.confidence[columns] >= SEEN
+    own = np.array([average[name] for name in names])
+    head = rig.index("head")
+    turn, place = lifted.world_rotations()[0, head], lifted.joints()[0, head]
+    depth = camera.to_camera(place + rot.rotate(turn, own))[:, 2:]
+    rays = (framing.to_canvas(person.points_px[columns]) - camera.K[:2, 2]) / [camera.K[0, 0], camera.K[1, 1]]
+    there = np.concatenate((rays * depth, depth), axis=1)
+    rotation, shift = camera.world_to_camera[0, :3, :3], camera.world_to_camera[0, :3, 3]
+    local = rot.rotate(rot.conjugate(turn), (there - shift) @ rotation - place)
+    near = np.linalg.norm(local - own, axis=-1) < _SLIP * np.linalg.norm(average["nose"])
+    shape = np.where((seen & near)[:, None], local, own)
+    return {name: ("head", (float(x), float(y), float(z))) for name, (x, y, z) in zip(names, shape)}
 
 
 def face_points(motion: Motion, shape_m: FloatArray) -> FloatArray:

@@ -25,9 +25,19 @@ _FREE = (
     "pelvis spine1 spine3 neck head left_collar right_collar left_shoulder right_shoulder left_elbow right_elbow "
     "left_hip right_hip left_knee right_knee"
 ).split()
-# Standard deviations of the turn that a joint makes away from the first guess, radians.
-_STIFF = {"spine1": 0.15, "spine3": 0.15, "neck": 0.15, "head": 0.5, "left_collar": 0.15, "right_collar": 0.15}
-_LOOSE = 0.8
+# Standard deviations, in radians about x, y, z, of the turn that a joint makes away from the first guess. The trunk's
+# heading shows in the picture only as a few pixels of width, and the head's pitch hardly at all.
+_TRUNK = (0.1, 0.1, 0.1)
+_STIFF: Mapping[str, tuple[float, float, float]] = {
+    "pelvis": (0.3, 0.1, 0.3),
+    "spine1": _TRUNK,
+    "spine3": _TRUNK,
+    "neck": _TRUNK,
+    "head": (0.15, 0.5, 0.5),
+    "left_collar": (0.15, 0.15, 0.15),
+    "right_collar": (0.15, 0.15, 0.15),
+}
+_LOOSE = (0.8, 0.8, 0.8)
 _PIXEL_TORSOS = 0.004  # standard deviation of a key point, in torso lengths: the picture rules over everything else
 _DEPTH_M = 0.10  # ... and of a measured depth
 _STEPS = 12
@@ -157,7 +167,7 @@ def _refined(
 ) -> tuple[FloatArray, FloatArray]:
     """Damped Gauss-Newton on turns of the free joints and the root; the Jacobian by differences, all at once."""
     free = [rig.index(name) for name in _FREE]
-    spread = np.repeat([_STIFF.get(name, _LOOSE) for name in _FREE], 3)
+    spread = np.concatenate([_STIFF.get(name, _LOOSE) for name in _FREE])
     hips = [OPENPOSE_18.index("left_hip"), OPENPOSE_18.index("right_hip")]
     middle = target_px[seen]
     torso_px = max(float(np.ptp(middle, axis=0).max()) / 3.0, 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Camera, Framing
-from fleximo.face import blinks, closed_eyes, face_facing, face_points, template_of
+from fleximo.face import blinks, closed_eyes, face_facing, face_points, face_shape
 from fleximo.hands import hand_points
 from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND, WHOLEBODY_128
 from fleximo.motion import Motion
@@ -45,7 +45,7 @@ def project(
     behind the camera, outside the picture (unless a limb reaches in), and for points that are missing in the photo
     of `person`. Coordinates are finite everywhere. `seed` times the blinks.
     """
-    shape = closed_eyes(template_of(motion.rig), blinks(len(motion), motion.fps, seed))
+    shape = closed_eyes(face_shape(motion.rig), blinks(len(motion), motion.fps, seed))
     world = np.empty((len(motion), len(WHOLEBODY_128), 3))
     world[:, BODY] = body_points(motion)
     world[:, FACE] = face_points(motion, shape)

@@ -13,13 +13,17 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
-from fleximo.bones import BONES, measure_bones, rig_bones
-from fleximo.camera_fit import legs_in_frame
+from fleximo.bones import BONES, measure_bones, measure_hand, rig_bones
+from fleximo.camera import Camera, Framing
+from fleximo.camera_fit import fit_camera, frame_photo, legs_in_frame
 from fleximo.errors import FleximoError, Notice
+from fleximo.face import photo_face
 from fleximo.kinematics import forward, two_bone_ik
+from fleximo.layouts import LEFT_HAND, RIGHT_HAND
+from fleximo.lift import lift
 from fleximo.motion import Motion
 from fleximo.person import Person
-from fleximo.rig import FINGERS, Rig
+from fleximo.rig import FINGERS, Landmark, Rig
 
 __all__ = [
     "BONES",
@@ -45,10 +49,12 @@ class Fit:
     bone_lengths_m: Mapping[str, float] = field(default_factory=dict)  # empty = the motion's own body
     start_m: tuple[float, float] = (0.0, 0.0)  # x, z in the motion's world that comes to the world's origin
     turn_rad: float = 0.0  # heading added about +Y
+    head: Mapping[str, Landmark] = field(default_factory=dict)  # the photo's own face on the fitted rig's head
     upper_body: bool = False  # the legs are out of the picture: they are held and travel is removed
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bone_lengths_m", MappingProxyType(dict(self.bone_lengths_m)))
+        object.__setattr__(self, "head", MappingProxyType(dict(self.head)))
 
 
 def fit_rig(rig: Rig, bone_lengths_m: Mapping[str, float]) -> Rig:
@@ -116,15 +122,50 @@ def _head_scale(rig: Rig, offsets: FloatArray, neck_to_nose: float) -> float:
     return float(np.clip((-b + root) / (2.0 * a), 0.4, 2.5))
 
 
-def measure_fit(motion: Motion, person: Person, *, mode: str = "bones") -> Fit:
-    """How `motion` is laid on `person`: lengths (mode "bones" only), start, heading, and whether the legs are seen."""
+def measure_fit(
+    motion: Motion,
+    person: Person,
+    *,
+    mode: str = "bones",
+    framing: Framing | None = None,
+    camera: Camera | None = None,
+) -> Fit:
+    """How `motion` is laid on `person`: start, heading, whether the legs are seen; in mode "bones" lengths and face.
+
+    `framing` and `camera` tell how the face was seen; by default those that `camera_fit` finds.
+    """
     if mode not in RESCALE_MODES:
         raise FleximoError(f"The rescale mode {mode!r} is not known; it is one of {', '.join(RESCALE_MODES)}.")
     upper_body = not legs_in_frame(person)
     support = ("pelvis",) if upper_body else ("left_ankle", "right_ankle")
     start = motion.positions(*support)[0].mean(axis=0)
-    lengths = dict(person.bone_lengths_m) if mode == "bones" else {}
-    return Fit(lengths, (float(start[0]), float(start[2])), float(np.radians(person.yaw_degrees)), upper_body)
+    turn = float(np.radians(person.yaw_degrees))
+    fit = Fit(start_m=(float(start[0]), float(start[2])), turn_rad=turn, upper_body=upper_body)
+    if mode != "bones":
+        return fit
+    framing = frame_photo(person.photo_size, None, person) if framing is None else framing
+    camera = fit_camera(person, framing) if camera is None else camera
+    lengths = _lengths(person, framing, camera)
+    lifted = lift(person, framing, camera, fit_rig(motion.rig, lengths))
+    return replace(fit, bone_lengths_m=lengths, head=photo_face(person, framing, camera, lifted))
+
+
+def _lengths(person: Person, framing: Framing, camera: Camera) -> dict[str, float]:
+    """The person's bone lengths, the hand's from his hands where they were found."""
+    lengths = dict(person.bone_lengths_m) or measure_bones(
+        person.body_px,
+        person.body_confidence,
+        person.body_m,
+        person.stature_m,
+        photo_size=person.photo_size,
+        lens_degrees=person.lens_degrees,
+    )
+    distance = float(camera.to_camera(np.zeros((1, 3)))[0, 2])
+    px_per_m = float(camera.K[0, 0]) / framing.scale / max(distance, 0.1)
+    hands = np.stack((person.points_px[LEFT_HAND], person.points_px[RIGHT_HAND]))
+    seen = np.stack((person.confidence[LEFT_HAND], person.confidence[RIGHT_HAND]))
+    lengths["hand"] = measure_hand(hands, seen, px_per_m, person.stature_m)
+    return lengths
 
 
 def fit_motion(motion: Motion, person: Person, *, mode: str = "bones", fit: Fit | None = None) -> Motion:
@@ -156,6 +197,7 @@ def fit_notices(motion: Motion, person: Person) -> tuple[Notice, ...]:
 def apply_fit(motion: Motion, fit: Fit) -> Motion:
     """`motion` laid on a person as `fit` says; each frame by itself, so that an edited frame changes no other."""
     rig = fit_rig(motion.rig, fit.bone_lengths_m)
+    rig = rig.with_offsets(rig.rest_offsets, {**rig.landmarks, **fit.head})
     motion = _moved(motion, np.array([-fit.start_m[0], 0.0, -fit.start_m[1]]), fit.turn_rad)
     if fit.upper_body:
         motion = _upper_body_only(motion)

@@ -74,7 +74,7 @@ class Take:
         rate = motion.fps if fps is None else as_fps(fps)
         framing = frame_photo(person.photo_size, size, person) if framing is None else framing
         camera = fit_camera(person, framing) if camera is None else camera
-        fit = measure_fit(motion, person, mode=rescale)
+        fit = measure_fit(motion, person, mode=rescale, framing=framing, camera=camera)
         paper = None
         if rescale == "paper":
             track = project(apply_fit(motion.resample(rate), fit), camera, person, framing, seed=seed)
