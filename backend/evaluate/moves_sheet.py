@@ -71,7 +71,7 @@ def draw_strip(
         {name for bone in _BONES for name in bone[:2]} | {"head", "nose", "head_top", "left_ear", "right_ear"}
     )
     seen = dict(zip(names, np.moveaxis(_view(motion.positions(*names).astype(np.float64), yaw_deg), 1, 0)))
-    height = 2.15
+    height = 2.35
     scale = high * _SS / height
     strip = np.full((high * _SS, wide * len(chosen) * _SS, 3), 255, np.uint8)
     base = (height - 0.16) * scale
@@ -126,11 +126,34 @@ def example(name: str, seed: int = 0, fps: float = 30) -> Motion:
     return generate(MotionPlan((Segment(name, entry.seconds(repeats), repeats=repeats),), seed), fps=fps)
 
 
-def draw_sheet(names: Sequence[str], *, columns: int = 2, labels: bool = True, yaw_deg: float = 22.0) -> Image:
+def key_frames(motion: Motion, count: int = 6) -> list[int]:
+    """The frames that differ most from each other in pose, in order: the first, then always the one farthest from all."""
+    joints = motion.joints() - motion.root[:, None]
+    # Hands and head tell more of a move than their length; they are weighed up.
+    names = motion.rig.joint_names
+    weight = np.array([3.0 if n.endswith("wrist") or n == "head" else 0.3 if n[-1].isdigit() else 1.0 for n in names])
+    shape = np.concatenate((joints * weight[:, None], 0.6 * motion.positions("nose") - 0.6 * joints[:, :1]), axis=1)
+    flat = shape.reshape(len(motion), -1)
+    chosen = [0]
+    distance = np.linalg.norm(flat - flat[0], axis=1)
+    for _ in range(count - 1):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(flat - flat[chosen[-1]], axis=1))
+        # Neighbours in time show the same.
+        near = max(1, len(motion) // (3 * count))
+        distance[max(0, chosen[-1] - near) : chosen[-1] + near] = 0.0
+    return sorted(chosen)
+
+
+def draw_sheet(
+    names: Sequence[str], *, columns: int = 2, labels: bool = True, yaw_deg: float = 22.0, at: Sequence[float] = ()
+) -> Image:
     """All moves called `names`, one strip each, in `columns`."""
     strips = []
     for name in names:
-        strip = draw_strip(example(name), yaw_deg=yaw_deg)
+        motion = example(name)
+        frames = [round(x * (len(motion) - 1)) for x in at] or key_frames(motion)
+        strip = draw_strip(motion, yaw_deg=yaw_deg, frames=frames)
         strip = cv2.copyMakeBorder(strip, 4, 4, 6, 6, cv2.BORDER_CONSTANT, value=(255, 255, 255))
         if labels:
             cv2.putText(strip, name, (10, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (90, 90, 90), 1, cv2.LINE_AA)
@@ -148,9 +171,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-labels", action="store_true", help="leave the names out, to test what reads")
     parser.add_argument("--yaw", type=float, default=22.0, help="degrees the camera stands to the side; 0 = front")
     parser.add_argument("--columns", type=int, default=2)
+    parser.add_argument("--at", type=float, nargs="*", default=(), help="moments to draw, 0 to 1 of the clip")
     given = parser.parse_args(arguments)
     sheet = draw_sheet(
-        given.only or tuple(LIBRARY), columns=given.columns, labels=not given.no_labels, yaw_deg=given.yaw
+        given.only or tuple(LIBRARY), columns=given.columns, labels=not given.no_labels, yaw_deg=given.yaw, at=given.at
     )
     given.out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(given.out), sheet)

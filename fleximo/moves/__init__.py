@@ -14,7 +14,7 @@ import numpy as np
 from fleximo import rotations as rot
 from fleximo.errors import FleximoError
 from fleximo.motion import Motion
-from fleximo.moves import gestures, locomotion, sports
+from fleximo.moves import floor, gestures, locomotion
 from fleximo.moves.base import Body, Cue, Move, Place, to_motion
 from fleximo.moves.easing import envelope
 from fleximo.plan import MotionPlan, Segment
@@ -27,9 +27,12 @@ __all__ = ["LIBRARY", "Cue", "Move", "generate", "play"]
 _ENTRIES = (
     Move("idle", gestures.idle, (), uses_legs=False),
     Move("walk", locomotion.walk, ("arms",), uses_legs=True, cyclic=True),
+    Move("run", locomotion.run, ("arms",), uses_legs=True, cyclic=True),
+    Move("march", locomotion.march, ("arms",), uses_legs=True, cyclic=True),
     Move("wave", gestures.wave, ("arm",), uses_legs=False, cyclic=True),
-    Move("squat", sports.squat, ("spine", "arms"), uses_legs=True, cyclic=True),
+    Move("squat", floor.squat, ("spine", "arms"), uses_legs=True, cyclic=True),
     Move("clap", gestures.clap, ("arms",), uses_legs=False, cyclic=True, side="both"),
+    Move("turn", locomotion.turn, (), uses_legs=True, side="left"),
     Move("bow", gestures.bow, ("spine", "head", "arms"), uses_legs=True),
     Move("nod", gestures.nod, ("head",), uses_legs=False, cyclic=True),
     Move("shake_head", gestures.shake_head, ("head",), uses_legs=False, cyclic=True),
