@@ -72,7 +72,12 @@ _TYPES = {".mp4": "video/mp4", ".json": "application/json"}  # all others go out
 _RESULT = {"plan": "plan", "motion": "motion", "detect": "person", "render": "video"}
 _LOG_BYTES = 256 * 1024
 _STATES = (QUEUED, RUNNING, CANCELING, "done", "failed", "canceled")
-_ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorAnswer}}
+_Answers = dict[int | str, dict[str, Any]]
+_ERRORS: _Answers = {"4XX": {"model": ErrorAnswer}}
+_NO_SPACE: _Answers = {507: {"model": ErrorAnswer}}
+_EVENTS: _Answers = {200: {"content": {"text/event-stream": {}}}}
+_JPEG: _Answers = {200: {"content": {"image/jpeg": {}}}}
+_FILES: _Answers = {200: {"content": {"video/mp4": {}, "application/json": {}, "application/octet-stream": {}}}}
 
 JobId = Annotated[str, Path(pattern=UUID)]
 BlobDigest = Annotated[str, Path(pattern=DIGEST)]
@@ -205,7 +210,7 @@ def has_blob(digest: BlobDigest, jobs: Jobs) -> Response:
     return Response(status_code=404 if size is None else 200)
 
 
-@router.put("/v1/blobs/{digest}")
+@router.put("/v1/blobs/{digest}", responses={201: {}, **_NO_SPACE})
 async def put_blob(digest: BlobDigest, request: Request, jobs: Jobs) -> Response:
     """Takes a blob; 201 if it is new, 200 if it was there, 422 if its sha256 is another."""
     limits = jobs.settings
@@ -228,7 +233,7 @@ async def put_blob(digest: BlobDigest, request: Request, jobs: Jobs) -> Response
 # --- jobs
 
 
-@router.put("/v1/jobs/{job}", responses={201: {"model": JobAnswer}})
+@router.put("/v1/jobs/{job}", responses={201: {"model": JobAnswer}, **_NO_SPACE})
 async def put_job(job: JobId, request: Request, response: Response, jobs: Jobs) -> JobAnswer:
     """Takes a job in: 201 if it is new, 200 if the same was sent before, 409 if the id has another request."""
     limits = jobs.settings
@@ -306,7 +311,7 @@ def delete_job(job: JobId, jobs: Jobs) -> None:
     jobs.delete(job)
 
 
-@router.get("/v1/jobs/{job}/events", response_class=StreamingResponse)
+@router.get("/v1/jobs/{job}/events", response_class=StreamingResponse, responses=_EVENTS)
 def job_events(
     job: JobId,
     request: Request,
@@ -337,7 +342,7 @@ async def _events(jobs: Scheduler, bell: Bell, job: str, after: int) -> AsyncIte
                 yield ": still here\n\n"
 
 
-@router.get("/v1/jobs/{job}/preview", response_class=FileResponse)
+@router.get("/v1/jobs/{job}/preview", response_class=FileResponse, responses=_JPEG)
 def job_preview(job: JobId, jobs: Jobs) -> FileResponse:
     """A frame of the newest finished window, JPEG of at most 512 px."""
     jobs.row(job)
@@ -347,7 +352,7 @@ def job_preview(job: JobId, jobs: Jobs) -> FileResponse:
     return FileResponse(path, media_type="image/jpeg", filename="preview.jpg")
 
 
-@router.get("/v1/jobs/{job}/result", response_class=FileResponse)
+@router.get("/v1/jobs/{job}/result", response_class=FileResponse, responses=_FILES)
 def job_result(
     job: JobId,
     jobs: Jobs,
