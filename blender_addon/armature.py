@@ -1,0 +1,172 @@
+"""The armature of a take: built from a Fleximo rig, and a motion keyed on it.
+
+Each bone rests along its limb, so that it looks and handles as animators expect; the rig's joint frames are aligned to
+the world instead, and `rest_quaternions` is the difference between the two. `sampling` reads back what is keyed here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from fleximo import rotations as rot
+from fleximo.errors import FleximoError
+from fleximo.motion import Motion
+from fleximo.rig import Rig
+
+from . import axes, compat
+
+__all__ = ["CONTACTS", "bone_names", "build_armature", "key_motion", "rest_heads", "rest_quaternions"]
+
+# Animated custom properties of the root bone: whether the toes stand still on the floor. An animator may change them.
+CONTACTS = ("left_toe_planted", "right_toe_planted")
+
+_AIMS = {"pelvis": "spine1", "spine3": "neck", "head": "head_top"}
+_AIMS |= {f"{side}_{joint}": f"{side}_{aim}" for side in ("left", "right") for joint, aim in (("wrist", "middle1"),)}
+_SHORTEST_BONE_M = 0.01
+_FRONT, _UP = Vector((0.0, -1.0, 0.0)), Vector((0.0, 0.0, 1.0))
+_COLOURS = {"left": "THEME04", "right": "THEME01"}
+
+
+def build_armature(rig: Rig, name: str, collection: Any) -> Any:
+    """A new armature object of `rig` in `collection`, in T-pose on the floor, facing -Y. Leaves object mode active."""
+    data = bpy.data.armatures.new(name)
+    armature = bpy.data.objects.new(name, data)
+    collection.objects.link(armature)
+    if bpy.context.mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    try:
+        _add_bones(data, rig)
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+    _dress(armature, rig)
+    return armature
+
+
+def _add_bones(data: Any, rig: Rig) -> None:
+    heads = axes.points_to_blender(rig.rest_joints + np.array([0.0, rig.rest_height, 0.0]))
+    tails = axes.points_to_blender(_tails(rig) + np.array([0.0, rig.rest_height, 0.0]))
+    for joint, (name, parent) in enumerate(zip(rig.joint_names, rig.parents.tolist())):
+        bone = data.edit_bones.new(name)
+        bone.head, bone.tail = heads[joint], tails[joint]
+        # The local X axis is the hinge: limbs bend towards the front, fingers towards the palm.
+        bone.align_roll(_UP if _is_finger(name) else _FRONT)
+        if parent >= 0:
+            bone.parent = data.edit_bones[rig.joint_names[parent]]
+
+
+def _is_finger(name: str) -> bool:
+    return name[-1] in "123" and not name.startswith("spine")
+
+
+def _tails(rig: Rig) -> np.ndarray[Any, Any]:
+    """(J,3) m where each bone ends: at the joint or landmark it aims at, else a little further along its parent."""
+    tails = np.empty((len(rig.joint_names), 3))
+    hanging: dict[str, str] = {}
+    for landmark, (joint_name, _) in rig.landmarks.items():
+        if landmark.endswith("_tip"):
+            hanging[joint_name] = landmark
+    for joint, name in enumerate(rig.joint_names):
+        children = np.flatnonzero(rig.parents == joint)
+        aim = _AIMS.get(name) or hanging.get(name, "")
+        if aim in rig.landmarks:
+            offset: Any = np.array(rig.landmarks[aim][1])
+        elif aim in rig.joint_names:
+            offset = rig.rest_offsets[rig.index(aim)]
+        elif len(children):
+            offset = rig.rest_offsets[children[0]]
+        else:
+            offset = 0.5 * rig.rest_offsets[joint]
+        length = float(np.linalg.norm(offset))
+        if length < _SHORTEST_BONE_M:
+            offset = np.array([0.0, _SHORTEST_BONE_M, 0.0]) if length < 1e-6 else offset * _SHORTEST_BONE_M / length
+        tails[joint] = rig.rest_joints[joint] + offset
+    return tails
+
+
+def _dress(armature: Any, rig: Rig) -> None:
+    """Bone collections, colours, rotation mode, locks and the contact properties."""
+    data = armature.data
+    data.display_type = "OCTAHEDRAL"
+    armature.show_in_front = True
+    groups = {title: data.collections.new(title) for title in ("Body", "Left hand", "Right hand")}
+    for joint, name in enumerate(rig.joint_names):
+        side = name.split("_")[0]
+        group = f"{side.capitalize()} hand" if _is_finger(name) else "Body"
+        groups[group].assign(data.bones[name])
+        data.bones[name].color.palette = _COLOURS.get(side, "DEFAULT")
+        bone = armature.pose.bones[name]
+        bone.rotation_mode = "QUATERNION"
+        if joint:
+            bone.lock_location = (True, True, True)
+        bone.lock_scale = (True, True, True)
+    root = armature.pose.bones[rig.joint_names[0]]
+    for contact in CONTACTS:
+        root[contact] = False
+        root.id_properties_ui(contact).update(description="The toes stand still on the floor in this frame")
+
+
+def bone_names(armature: Any, rig: Rig) -> tuple[str, ...]:
+    """The bones that carry `rig`'s joints, in its order; raises `FleximoError` that names missing ones."""
+    bones = armature.data.bones
+    missing = [name for name in rig.joint_names if name not in bones]
+    if missing:
+        shown = ", ".join(missing[:5]) + (" and others" if len(missing) > 5 else "")
+        raise FleximoError(
+            f"The armature {armature.name} lacks the bones {shown}.",
+            code="unknown_rig",
+            remedy="Use the armature that Generate Motion makes.",
+        )
+    return rig.joint_names
+
+
+def rest_quaternions(armature: Any, names: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    """(J,4) wxyz: how each bone lies in the rest pose, in the armature's own Blender axes."""
+    rests = np.array([armature.data.bones[name].matrix_local for name in names])
+    return np.asarray(rot.from_matrix(rests[:, :3, :3]))
+
+
+def rest_heads(armature: Any, names: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    """(J,3) m where each bone starts in the rest pose, in the armature's own Blender axes."""
+    return np.array([armature.data.bones[name].head_local for name in names], dtype=np.float64)
+
+
+def key_motion(armature: Any, motion: Motion, frame_start: int, action_name: str) -> Any:
+    """Keys every frame of `motion` from `frame_start` on, in a new action of `armature`; returns the action.
+
+    One key per frame and channel, linear, typed GENERATED, so that the dope sheet tells them from keys made by hand.
+    `motion.fps` must be the scene's rate; the armature's former action is kept in the file.
+    """
+    names = bone_names(armature, motion.rig)
+    former = armature.animation_data.action if armature.animation_data else None
+    if former is not None:
+        former.use_fake_user = True
+    action, channels = compat.new_action(action_name, armature)
+    frames = np.arange(frame_start, frame_start + len(motion))
+    rests = rest_quaternions(armature, names)
+    local = axes.quaternions_to_blender(motion.rotations.astype(np.float64))
+    # A bone's own rotation is the joint's rotation seen from the bone's rest axes.
+    basis = rot.continuous(rot.multiply(rot.multiply(rot.conjugate(rests), local), rests))
+    for joint, name in enumerate(names):
+        path = f'pose.bones["{name}"].rotation_quaternion'
+        for component in range(4):
+            curve = compat.add_curve(channels, path, component, name)
+            _key(curve, frames, basis[:, joint, component], compat.LINEAR)
+    moved = axes.points_to_blender(motion.root.astype(np.float64)) - rest_heads(armature, names[:1])
+    for component, values in enumerate(rot.rotate(rot.conjugate(rests[0]), moved).T):
+        curve = compat.add_curve(channels, f'pose.bones["{names[0]}"].location', component, names[0])
+        _key(curve, frames, values, compat.LINEAR)
+    for contact, values in zip(CONTACTS, motion.contacts.T):
+        curve = compat.add_curve(channels, f'pose.bones["{names[0]}"]["{contact}"]', 0, names[0])
+        _key(curve, frames, values, compat.CONSTANT)
+    action.use_fake_user = True
+    return action
+
+
+def _key(curve: Any, frames: Any, values: Any, interpolation: int) -> None:
+    compat.set_keys(curve, frames, values, interpolation=interpolation, key_type=compat.GENERATED)

@@ -1,0 +1,123 @@
+"""Every difference between the Blender versions 4.5, 5.0 and 5.2 that the add-on meets; nothing else branches on them.
+
+Probes for the attribute where it can, so that later versions need no new line here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+__all__ = [
+    "BEZIER",
+    "CONSTANT",
+    "GENERATED",
+    "LINEAR",
+    "add_curve",
+    "bind_action",
+    "channels_of",
+    "new_action",
+    "select_bone",
+    "sequencer_scene",
+    "set_keys",
+    "strip_frame_count",
+    "strip_range",
+    "strips_of",
+]
+
+
+def _enum(name: str, item: str) -> int:
+    return int(bpy.types.Keyframe.bl_rna.properties[name].enum_items[item].value)
+
+
+CONSTANT, LINEAR, BEZIER = (_enum("interpolation", item) for item in ("CONSTANT", "LINEAR", "BEZIER"))
+GENERATED = _enum("type", "GENERATED")
+
+
+def new_action(name: str, animated: Any) -> tuple[Any, Any]:
+    """A new layered action that drives `animated` (an object). Returns (action, its channels for that object)."""
+    action = bpy.data.actions.new(name)
+    # The slot is made and assigned by hand: automatic binding goes by slot name and may leave none.
+    slot = action.slots.new(id_type=animated.id_type, name=animated.name)
+    bind_action(animated, action, slot)
+    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    return action, strip.channelbag(slot, ensure=True)
+
+
+def bind_action(animated: Any, action: Any, slot: Any = None) -> None:
+    """Makes `action` drive `animated` through `slot`, or through the action's first slot that fits."""
+    binding = animated.animation_data or animated.animation_data_create()
+    binding.action = action
+    fitting = [slot] if slot is not None else list(binding.action_suitable_slots)
+    if fitting:
+        binding.action_slot = fitting[0]
+
+
+def channels_of(animated: Any) -> Any | None:
+    """The container of the F-curves that drive `animated`, or None where nothing is animated."""
+    binding = animated.animation_data
+    if binding is None or binding.action is None or binding.action_slot is None:
+        return None
+    for layer in binding.action.layers:
+        for strip in layer.strips:
+            channels = strip.channelbag(binding.action_slot)
+            if channels is not None:
+                return channels
+    return None
+
+
+def add_curve(channels: Any, path: str, index: int, group: str) -> Any:
+    """A new F-curve for `path[index]`, listed under `group`."""
+    curve = channels.fcurves.new(path, index=index)  # `group_name` exists from 5.0 only
+    curve.group = channels.groups.get(group) or channels.groups.new(group)
+    return curve
+
+
+def set_keys(curve: Any, frames: Any, values: Any, *, interpolation: int, key_type: int) -> None:
+    """Gives an empty `curve` one key per frame, all at once."""
+    count = len(frames)
+    points = curve.keyframe_points
+    points.add(count)
+    points.foreach_set("co", np.column_stack((frames, values)).astype(np.float32).ravel())
+    points.foreach_set("interpolation", np.full(count, interpolation, dtype=np.int32))
+    points.foreach_set("type", np.full(count, key_type, dtype=np.int32))
+    curve.update()
+
+
+def select_bone(armature_object: Any, name: str, selected: bool = True) -> None:
+    """Selects a bone for posing: selection moved from the bone to the pose bone in 5.0."""
+    bone = armature_object.pose.bones[name]
+    if hasattr(bone, "select"):
+        bone.select = selected
+    else:
+        armature_object.data.bones[name].select = selected
+
+
+def sequencer_scene(context: Any) -> Any:
+    """The scene whose sequencer the user looks at: chosen per workspace from 5.0, else the scene itself."""
+    workspace = context.workspace
+    if workspace is None or not hasattr(workspace, "sequencer_scene"):
+        return context.scene
+    if workspace.sequencer_scene is None:
+        workspace.sequencer_scene = context.scene
+    return workspace.sequencer_scene
+
+
+def strips_of(scene: Any) -> Any:
+    """The strips of the scene's sequencer, which is made where there is none."""
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    return editor.strips
+
+
+def strip_range(strip: Any) -> tuple[int, int]:
+    """The half-open range of scene frames that a strip covers; `frame_final_*` goes away after 5.2."""
+    if hasattr(strip, "left_handle"):
+        return int(strip.left_handle), int(strip.right_handle)
+    return int(strip.frame_final_start), int(strip.frame_final_end)
+
+
+def strip_frame_count(strip: Any) -> int:
+    """How many frames the strip's file has, before any cut."""
+    return int(strip.content_duration if hasattr(strip, "content_duration") else strip.frame_duration)

@@ -1,0 +1,178 @@
+"""The two kinds of operators: those that are done at once, and those that hand work to the session.
+
+Each turns a `FleximoError` into a report of its sentence. Scripts call `execute` and wait; people press a button
+(`invoke`) and go on working.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import bpy
+
+from fleximo.errors import Cancelled, FleximoError
+
+from .. import properties
+from ..session import TICK_S, Session, Task
+
+__all__ = [
+    "CHANGES_FILE",
+    "LEAVES_FILE",
+    "FleximoOperator",
+    "TaskOperator",
+    "close_session",
+    "open_session",
+    "session",
+    "tick",
+]
+
+# Operators that change the file take part in undo; those that only talk to the server do not.
+CHANGES_FILE = {"REGISTER", "UNDO"}
+LEAVES_FILE = {"REGISTER"}
+
+_session: Session | None = None
+
+
+def open_session() -> None:
+    """Makes the session; its thread starts with the first task."""
+    global _session
+    _session = Session()
+
+
+def close_session() -> None:
+    """Ends the session's tasks, thread and timer."""
+    global _session
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+    if _session is not None:
+        _session.close()
+        _session = None
+
+
+def session() -> Session:
+    """The add-on's one session."""
+    if _session is None:
+        raise FleximoError("Fleximo is disabled.", remedy="Enable it in the preferences under Add-ons.")
+    return _session
+
+
+def tick() -> float | None:
+    """The timer: lets results land and shows progress; stops itself when nothing is at work."""
+    if _session is None:
+        return None
+    with _in_window():
+        for task in _session.pump():
+            show(task)
+            if task.ended and task.error is None and not bpy.app.background:
+                bpy.ops.ed.undo_push(message=task.title)
+    _redraw()
+    return TICK_S if _session.tasks else None
+
+
+def _in_window() -> AbstractContextManager[Any]:
+    """Timers run without a window; what lands may need one."""
+    windows = bpy.context.window_manager.windows
+    if bpy.context.window is not None or not windows:
+        return nullcontext()
+    manager: AbstractContextManager[Any] = bpy.context.temp_override(window=windows[0])
+    return manager
+
+
+def _redraw() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("VIEW_3D", "SEQUENCE_EDITOR"):
+                area.tag_redraw()
+
+
+def show(task: Task) -> None:
+    """Writes where `task` stands to the live state that the panel draws."""
+    state = properties.live()
+    if not task.ended:
+        state.task, state.progress, state.message = task.title, min(1.0, max(0.0, task.fraction)), task.text
+        return
+    state.task, state.progress = "", 0.0
+    if task.error is None:
+        state.message, state.error, state.detail = task.message, "", ""
+    elif isinstance(task.error, Cancelled):
+        state.message = f"{task.title}: cancelled."
+    else:
+        show_error(task.error, task.detail)
+
+
+def show_error(error: FleximoError, detail: str = "") -> None:
+    """Keeps the sentence for the panel and the full text for Copy Diagnostics."""
+    state = properties.live()
+    state.message, state.error, state.detail = "", str(error), detail or f"{error.code}: {error}"
+
+
+class FleximoOperator:
+    """Done at once: a subclass writes `act`, which returns what to tell the user."""
+
+    report: Callable[[set[str], str], None]
+
+    def act(self, context: Any) -> str:
+        raise NotImplementedError
+
+    def execute(self, context: Any) -> set[str]:
+        return self.guarded(lambda: self.act(context))
+
+    def guarded(self, action: Callable[[], str]) -> set[str]:
+        """Runs `action` and reports its sentence, or the sentence of what went wrong."""
+        try:
+            message = action()
+        except Cancelled as error:
+            self.report({"WARNING"}, str(error))
+            return {"CANCELLED"}
+        except FleximoError as error:
+            show_error(error)
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if message:
+            properties.live().message = message
+            self.report({"INFO"}, message)
+        return {"FINISHED"}
+
+
+class TaskOperator(FleximoOperator):
+    """Takes time: a subclass writes `prepare`, which reads all it needs from Blender and returns the task."""
+
+    kind = ""
+
+    def prepare(self, context: Any) -> Task:
+        raise NotImplementedError
+
+    def act(self, context: Any) -> str:
+        task = self.prepare(context)
+        try:
+            return session().run(task, watch=show)
+        finally:
+            show(task)
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        if bpy.app.background:
+            return self.execute(context)
+        return self.guarded(lambda: self._begin(context))
+
+    def _begin(self, context: Any) -> str:
+        task = self.prepare(context)
+        session().begin(task)
+        show(task)
+        if not bpy.app.timers.is_registered(tick):
+            bpy.app.timers.register(tick, persistent=True)
+        return ""
+
+    @classmethod
+    def idle(cls) -> bool:
+        """For `poll`: whether no task of this kind runs; says so on the button if one does."""
+        if _session is None or _session.running(cls.kind) is None:
+            return True
+        return cls.refuse("Wait for the running one, or cancel it")
+
+    @classmethod
+    def refuse(cls, reason: str) -> bool:
+        """For `poll`: disables the button and says why."""
+        cls.poll_message_set(reason)  # type: ignore[attr-defined]
+        return False

@@ -1,0 +1,137 @@
+"""The photo of a take: choosing it, finding the person in it, fitting the camera to it.
+
+Detection is the server's; the camera is fitted inside Blender.
+"""
+
+# mypy: disable-error-code="valid-type"
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from fleximo.camera_fit import fit_camera, frame_photo
+from fleximo.errors import FleximoError
+from fleximo.files import read_bytes
+from fleximo.job import blob_digest
+from fleximo.person import Person
+
+from .. import camera, photo, properties, remote, shot
+from ..preferences import server_folder
+from ..session import Report, Task
+from .base import CHANGES_FILE, FleximoOperator, TaskOperator
+
+__all__ = ["CLASSES", "read_photo"]
+
+
+def photo_path(take: Any) -> Path:
+    """Where the take's photo lies; raises `FleximoError` where none is set."""
+    if not take.photo:
+        raise FleximoError("The take has no photo.", remedy="Choose a picture of the person.")
+    return Path(bpy.path.abspath(take.photo))
+
+
+def read_photo(take: Any) -> bytes:
+    """The photo's file; raises `FleximoError` if it is not there or is not the one the person was found in."""
+    content = read_bytes(photo_path(take))
+    if take.photo_digest and blob_digest(content) != take.photo_digest:
+        raise FleximoError(
+            f"The photo {photo_path(take).name} is another one now than when the person was found in it.",
+            remedy="Press Detect Pose again.",
+        )
+    return content
+
+
+class FLEXIMO_OT_set_reference(FleximoOperator, bpy.types.Operator):
+    """Choose the photo of the person"""
+
+    bl_idname = "fleximo.set_reference"
+    bl_label = "Choose Photo"
+    bl_options = CHANGES_FILE
+
+    filepath: bpy.props.StringProperty(name="Photo", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: bpy.props.StringProperty(default="*.jpg;*.jpeg;*.png;*.webp", options={"HIDDEN"})
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        if self.filepath:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def act(self, context: Any) -> str:
+        if not Path(bpy.path.abspath(self.filepath)).is_file():
+            raise FleximoError(f"There is no picture at {self.filepath!r}.", remedy="Choose a JPEG, PNG or WebP file.")
+        take = properties.active_take(context.scene) or properties.add_take(context.scene)
+        take.photo = self.filepath
+        return f"{Path(self.filepath).name} is the photo of {take.name}."
+
+
+class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
+    """Find the person in the photo: key points, outline and bone lengths. Needs the server"""
+
+    bl_idname = "fleximo.detect_pose"
+    bl_label = "Detect Pose"
+    bl_options = CHANGES_FILE
+    kind = "detect"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        take = properties.active_take(context.scene)
+        if take is None or not take.photo:
+            return cls.refuse("Choose a photo first")
+        return cls.idle()
+
+    def prepare(self, context: Any) -> Task:
+        take = properties.active_take(context.scene)
+        content = read_bytes(photo_path(take))
+        uid, folder, digest = take.uid, server_folder(), blob_digest(content)
+
+        def work(report: Report) -> Generator[None, None, Person]:
+            return remote.detect(folder, content, report)
+
+        def land(person: Person) -> str:
+            scene, landed = properties.find_take(uid)
+            shot.store_person(landed, person, digest)
+            _fit(scene, landed)
+            return f"The person in {photo_path(landed).name} was found; the camera is fitted to the photo."
+
+        return Task(self.kind, f"Looking at the photo of {take.name}", work, land)
+
+
+class FLEXIMO_OT_fit_camera(FleximoOperator, bpy.types.Operator):
+    """Fit the camera to the photo anew, and show the photo behind it. A later render is then a full one"""
+
+    bl_idname = "fleximo.fit_camera"
+    bl_label = "Fit Camera"
+    bl_options = CHANGES_FILE
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        take = properties.active_take(context.scene)
+        if take is None or not take.person:
+            cls.poll_message_set("Press Detect Pose first")
+            return False
+        return True
+
+    def act(self, context: Any) -> str:
+        take = properties.active_take(context.scene)
+        _fit(context.scene, take)
+        return f"{take.camera.name} sees the scene as the photo's camera did."
+
+
+def _fit(scene: Any, take: Any) -> None:
+    """Framing and camera of the take, as exact values and as a camera object with the photo behind it."""
+    person = shot.person_of(take)
+    size = tuple(take.size) if all(take.size) else None
+    framing = frame_photo(person.photo_size, size, person)
+    fitted = fit_camera(person, framing)
+    shot.store_camera(take, fitted, framing)
+    name = f"{take.name} camera"
+    existing = take.camera if take.camera is not None and take.camera.name in scene.objects else None
+    take.camera = camera.make_camera(scene, fitted, name, existing)
+    camera.show_background(take.camera, photo.canvas_image(photo_path(take), framing, f"{take.name} photo"))
+    scene.camera = take.camera
+
+
+CLASSES = (FLEXIMO_OT_set_reference, FLEXIMO_OT_detect_pose, FLEXIMO_OT_fit_camera)

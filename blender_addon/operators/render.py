@@ -1,0 +1,209 @@
+"""Rendering a take: the motion as it is now, sampled from the armature, to a video strip.
+
+The server renders; what changed since the last render is found here, from the signal that the engine would see.
+"""
+
+# mypy: disable-error-code="valid-type"
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from fleximo.changes import changed_frames, changed_ranges
+from fleximo.errors import FleximoError
+from fleximo.job import RenderJob
+from fleximo.pose_track import PoseTrack
+
+from .. import compat, properties, remote, sampling, sequencer, shot
+from ..preferences import server_folder, video_folder
+from ..session import Report, Task
+from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, session
+from .reference import read_photo
+
+__all__ = ["CLASSES"]
+
+
+def _why_not(context: Any) -> str:
+    """Why the active take cannot be rendered yet, empty if it can."""
+    take = properties.active_take(context.scene)
+    if take is None:
+        return "Add a take first"
+    if take.armature is None:
+        return "Generate a motion first, or choose an armature"
+    if not take.person:
+        return "Choose a photo and press Detect Pose first"
+    if not take.fitted_camera:
+        return "Press Fit Camera first"
+    return ""
+
+
+def job_of(scene: Any, take: Any) -> RenderJob:
+    """The take as it is now, frozen for rendering: the armature sampled over the take's frames at the scene's rate."""
+    motion = sampling.sample_motion(scene, take.armature, take.frame_start, take.frame_end + 1)
+    return shot.job_of(take, motion, read_photo(take))
+
+
+class _Render(TaskOperator):
+    """What `render` and `render_changed` share."""
+
+    kind = "render"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        reason = _why_not(context)
+        return cls.refuse(reason) if reason else cls.idle()
+
+    def start(self, scene: Any, take: Any, job: RenderJob) -> Task:
+        """The task that renders `job` and puts its video into the sequencer."""
+        uid, server, folder = take.uid, server_folder(), video_folder()
+        appearance = shot.appearance(job)
+        stem, label, start = bpy.path.clean_name(take.name), take.name, take.frame_start
+        target = compat.sequencer_scene(bpy.context).name
+
+        def work(report: Report) -> Generator[None, None, remote.Rendered]:
+            return remote.render(server, job, folder, stem, label, report)
+
+        def land(rendered: remote.Rendered) -> str:
+            landed = properties.find_take(uid)[1]
+            _remember(landed, rendered, start)
+            landed.rendered_with = appearance
+            _insert(bpy.data.scenes.get(target) or scene_of(uid), landed)
+            return f"{rendered.told} {rendered.video}"
+
+        return Task(self.kind, f"Rendering {take.name}", work, land)
+
+
+def scene_of(uid: str) -> Any:
+    """The scene that holds the take."""
+    return properties.find_take(uid)[0]
+
+
+def _remember(take: Any, rendered: remote.Rendered, start: int) -> None:
+    take.job = rendered.job
+    take.master_digest = rendered.master_digest
+    take.master, take.video, take.track = str(rendered.master), str(rendered.video), str(rendered.track)
+    take.rendered_start, take.rendered_frames = start, rendered.frames
+
+
+def _insert(scene: Any, take: Any) -> Any:
+    provenance = {
+        "take": take.uid,
+        "job": take.job,
+        "text": take.text,
+        "seed": take.seed,
+        "engine": take.engine,
+        "master": take.master,
+        "armature": take.armature.name if take.armature else "",
+    }
+    return sequencer.insert_video(
+        scene,
+        Path(bpy.path.abspath(take.video)),
+        start=take.rendered_start,
+        frames=take.rendered_frames,
+        name=take.name,
+        provenance=provenance,
+    )
+
+
+class FLEXIMO_OT_render(_Render, bpy.types.Operator):
+    """Render the take's frames as a video of the person in the photo, and put it into the sequencer"""
+
+    bl_idname = "fleximo.render"
+    bl_label = "Render"
+    bl_options = LEAVES_FILE
+
+    def prepare(self, context: Any) -> Task:
+        take = properties.active_take(context.scene)
+        return self.start(context.scene, take, job_of(context.scene, take))
+
+
+class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
+    """Render again from the first to the last frame that the video model would see differently since the last render"""
+
+    bl_idname = "fleximo.render_changed"
+    bl_label = "Render Changed"
+    bl_options = LEAVES_FILE
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        take = properties.active_take(context.scene)
+        if take is not None and not take.job:
+            return cls.refuse("Render the take once first")
+        return super().poll(context)
+
+    def prepare(self, context: Any) -> Task:
+        take = properties.active_take(context.scene)
+        job = job_of(context.scene, take)
+        before = _former_track(take)
+        track = job.signal.track
+        if before is None or len(before) != len(track) or shot.appearance(job) != take.rendered_with:
+            return self.start(context.scene, take, job)
+        changed = changed_frames(before, track)
+        if not changed.any():
+            raise FleximoError(
+                "Nothing that the video model sees has changed since the last render.",
+                code="nothing_changed",
+                remedy="Move a bone, or press Render.",
+            )
+        window = _window(changed)
+        return self.start(context.scene, take, remote.changing(job, window, take.master_digest))
+
+
+def _former_track(take: Any) -> PoseTrack | None:
+    """What the engine saw in the last render, None where its file is gone."""
+    path = Path(bpy.path.abspath(take.track))
+    return PoseTrack.load(path) if take.track and path.is_file() else None
+
+
+def _window(changed: np.ndarray[Any, Any]) -> tuple[int, int]:
+    """From the first to the last changed frame, [start, stop)."""
+    ranges = changed_ranges(changed)
+    return ranges[0][0], ranges[-1][1]
+
+
+class FLEXIMO_OT_cancel(FleximoOperator, bpy.types.Operator):
+    """Stop what is being done; what was finished before is kept"""
+
+    bl_idname = "fleximo.cancel"
+    bl_label = "Cancel"
+    bl_options = LEAVES_FILE
+
+    kind: bpy.props.StringProperty(name="Kind", description="motion, detect, render or server; empty: all")
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        if not session().tasks:
+            cls.poll_message_set("Nothing is being done")
+            return False
+        return True
+
+    def act(self, _context: Any) -> str:
+        session().cancel(self.kind)
+        return "Stopping..."
+
+
+class FLEXIMO_OT_insert_video(FleximoOperator, bpy.types.Operator):
+    """Put the take's last video into the sequencer again"""
+
+    bl_idname = "fleximo.insert_video"
+    bl_label = "Insert Video"
+    bl_options = CHANGES_FILE
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        take = properties.active_take(context.scene)
+        if take is None or not take.video:
+            cls.poll_message_set("Render the take once first")
+            return False
+        return True
+
+    def act(self, context: Any) -> str:
+        take = properties.active_take(context.scene)
+        strip = _insert(compat.sequencer_scene(context), take)
+        return f"{strip.name} lies in channel {strip.channel} from frame {take.rendered_start} on."
+
+
+CLASSES = (FLEXIMO_OT_render, FLEXIMO_OT_render_changed, FLEXIMO_OT_cancel, FLEXIMO_OT_insert_video)

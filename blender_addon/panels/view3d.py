@@ -1,0 +1,161 @@
+"""The sidebar of the 3D viewport: takes, then motion, photo and render in the order of work, then the server."""
+
+from typing import Any
+
+import bpy
+
+from .. import properties
+
+__all__ = ["CLASSES"]
+
+_WIDTH = 46  # letters of a line of the sidebar at its usual width
+
+
+class _Sidebar:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Fleximo"
+
+
+class FLEXIMO_UL_takes(bpy.types.UIList):
+    # Blender counts the arguments: these seven have to be there.
+    def draw_item(self, _ctx: Any, layout: Any, _owner: Any, take: Any, _icon: Any, _where: Any, _name: Any) -> None:
+        row = layout.row(align=True)
+        row.prop(take, "name", text="", emboss=False, icon="SEQUENCE")
+        row.label(text="", icon="ARMATURE_DATA" if take.armature else "BLANK1")
+        row.label(text="", icon="OUTLINER_OB_CAMERA" if take.fitted_camera else "BLANK1")
+        row.label(text="", icon="CHECKMARK" if take.video else "BLANK1")
+
+
+class FLEXIMO_PT_takes(_Sidebar, bpy.types.Panel):
+    bl_idname = "FLEXIMO_PT_takes"
+    bl_label = "Takes"
+
+    def draw(self, context: Any) -> None:
+        layout, state = self.layout, context.scene.fleximo
+        if state.takes:
+            row = layout.row()
+            row.template_list("FLEXIMO_UL_takes", "", state, "takes", state, "active", rows=2)
+            row.operator("fleximo.add_take", text="", icon="ADD")
+        else:
+            layout.label(text="A take is one shot: a motion and a photo.")
+            layout.operator("fleximo.add_take", icon="ADD")
+        draw_state(layout)
+
+
+def draw_state(layout: Any) -> None:
+    """Progress of what is being done, or what happened last, or what went wrong and what to do."""
+    live = properties.live()
+    if live.task:
+        column = layout.column(align=True)
+        column.label(text=live.task)
+        row = column.row(align=True)
+        row.progress(factor=live.progress, text=live.message or f"{live.progress:.0%}")
+        row.operator("fleximo.cancel", text="", icon="X")
+    elif live.error:
+        box = layout.box()
+        draw_text(box, live.error, icon="ERROR")
+        box.operator("fleximo.copy_diagnostics", icon="COPYDOWN")
+    elif live.message:
+        draw_text(layout, live.message, icon="INFO")
+
+
+def draw_text(layout: Any, text: str, icon: str = "NONE") -> None:
+    """A text of any length as lines of the sidebar's width."""
+    column = layout.column(align=True)
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split():
+            if line and len(line) + len(word) >= _WIDTH:
+                column.label(text=line, icon=icon)
+                line, icon = "", "BLANK1" if icon != "NONE" else "NONE"
+            line = f"{line} {word}".strip()
+        column.label(text=line, icon=icon)
+
+
+class _TakePanel(_Sidebar):
+    """A panel about the active take, hidden where there is none."""
+
+    layout: Any
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return properties.active_take(context.scene) is not None
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        self.draw_take(layout, properties.active_take(context.scene))
+
+    def draw_take(self, layout: Any, take: Any) -> None:
+        raise NotImplementedError
+
+
+class FLEXIMO_PT_motion(_TakePanel, bpy.types.Panel):
+    bl_idname = "FLEXIMO_PT_motion"
+    bl_label = "Motion"
+
+    def draw_take(self, layout: Any, take: Any) -> None:
+        layout.prop(take, "text", text="", placeholder="a man waves, then bows")
+        layout.prop(take, "seed")
+        row = layout.row(align=True)
+        row.operator("fleximo.plan", icon="PRESET")
+        row.operator("fleximo.generate_motion", icon="ARMATURE_DATA")
+        layout.prop(take, "armature")
+        column = layout.column(align=True)
+        column.prop(take, "frame_start")
+        column.prop(take, "frame_end", text="Last")
+
+
+class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
+    bl_idname = "FLEXIMO_PT_photo"
+    bl_label = "Photo"
+
+    def draw_take(self, layout: Any, take: Any) -> None:
+        layout.prop(take, "photo", text="")
+        row = layout.row(align=True)
+        row.operator("fleximo.detect_pose", icon="VIEWZOOM")
+        row.operator("fleximo.fit_camera", icon="OUTLINER_OB_CAMERA")
+        if take.warnings:
+            draw_text(layout.box(), take.warnings, icon="ERROR")
+        layout.prop(take, "camera")
+
+
+class FLEXIMO_PT_render(_TakePanel, bpy.types.Panel):
+    bl_idname = "FLEXIMO_PT_render"
+    bl_label = "Render"
+
+    def draw_take(self, layout: Any, take: Any) -> None:
+        layout.prop(take, "engine")
+        layout.prop(take, "size")
+        layout.prop(take, "rescale")
+        row = layout.row(align=True)
+        row.operator("fleximo.render", icon="RENDER_ANIMATION")
+        row.operator("fleximo.render_changed", icon="FILE_REFRESH")
+        layout.operator("fleximo.insert_video", icon="SEQ_SEQUENCER")
+
+
+class FLEXIMO_PT_server(_Sidebar, bpy.types.Panel):
+    bl_idname = "FLEXIMO_PT_server"
+    bl_label = "Server"
+
+    def draw(self, _context: Any) -> None:
+        layout, live = self.layout, properties.live()
+        icon = {"connected": "CHECKMARK", "missing": "ERROR"}.get(live.server, "QUESTION")
+        draw_text(layout, live.server_text or "Not asked yet.", icon=icon)
+        row = layout.row(align=True)
+        row.operator("fleximo.connect", icon="FILE_REFRESH")
+        row.operator("fleximo.start_server", text="Start", icon="PLAY")
+        row.operator("fleximo.stop_server", text="Stop", icon="SNAP_FACE")
+        layout.operator("fleximo.copy_diagnostics", icon="COPYDOWN")
+
+
+CLASSES = (
+    FLEXIMO_UL_takes,
+    FLEXIMO_PT_takes,
+    FLEXIMO_PT_motion,
+    FLEXIMO_PT_photo,
+    FLEXIMO_PT_render,
+    FLEXIMO_PT_server,
+)

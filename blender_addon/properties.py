@@ -1,0 +1,187 @@
+"""What the add-on remembers: takes on the scene (saved with the file), live state on the window manager (not saved).
+
+Plain values only; `shot` turns them into Fleximo's types and back.
+"""
+
+# mypy: disable-error-code="valid-type"
+
+import uuid
+from typing import Any
+
+import bpy
+
+from fleximo.errors import FleximoError
+
+__all__ = [
+    "CLASSES",
+    "FLEXIMO_PG_live",
+    "FLEXIMO_PG_scene",
+    "FLEXIMO_PG_take",
+    "active_take",
+    "add_take",
+    "attach",
+    "detach",
+    "find_take",
+    "forget_fit",
+    "forget_person",
+    "live",
+]
+
+# Enum items carry numbers, so that a file keeps its meaning when items are added.
+_RESCALE = (
+    ("bones", "Bones", "Bone lengths of the person in the photo, in 3D", 0),
+    ("paper", "Paper", "The paper's own 2D alignment", 1),
+    ("off", "Off", "The armature's own proportions", 2),
+)
+_SERVER = (
+    ("unknown", "Not asked yet", "", 0),
+    ("connected", "Connected", "", 1),
+    ("missing", "Not connected", "", 2),
+)
+
+
+def _is_armature(_take: Any, candidate: Any) -> bool:
+    return bool(candidate.type == "ARMATURE")
+
+
+def _is_camera(_take: Any, candidate: Any) -> bool:
+    return bool(candidate.type == "CAMERA")
+
+
+class FLEXIMO_PG_take(bpy.types.PropertyGroup):
+    """One shot: motion + photo + camera + range + engine + seed, and the job that rendered it last."""
+
+    uid: bpy.props.StringProperty(description="Names the take where its name may change", options={"HIDDEN"})
+    text: bpy.props.StringProperty(
+        name="Text",
+        description="What the person does, in plain words, such as: a man waves his right hand, then does three squats",
+    )
+    seed: bpy.props.IntProperty(name="Seed", description="Another seed, another natural variation", min=0)
+    plan: bpy.props.StringProperty(description="The motion plan as JSON")
+    armature: bpy.props.PointerProperty(
+        type=bpy.types.Object, name="Armature", description="The armature whose motion is rendered", poll=_is_armature
+    )
+    frame_start: bpy.props.IntProperty(name="First frame", description="First scene frame of the take", default=1)
+    frame_end: bpy.props.IntProperty(name="Last frame", description="Last scene frame of the take", default=0)
+
+    photo: bpy.props.StringProperty(
+        name="Photo",
+        description="A picture of the person: JPEG, PNG or WebP",
+        subtype="FILE_PATH",
+        update=lambda take, _context: forget_person(take),
+    )
+    person: bpy.props.StringProperty(description="The person found in the photo, as JSON")
+    photo_digest: bpy.props.StringProperty(description="sha256 of the photo in which the person was found")
+    warnings: bpy.props.StringProperty(description="What to beware of in the photo, one sentence per line")
+    camera: bpy.props.PointerProperty(
+        type=bpy.types.Object, name="Camera", description="The camera fitted to the photo", poll=_is_camera
+    )
+    framing: bpy.props.StringProperty(description="How the photo lies on the canvas, as JSON")
+    fitted_camera: bpy.props.StringProperty(description="The fitted camera, exact: base64 of its npz")
+    fit: bpy.props.StringProperty(description="How the motion is laid on the person, measured once, as JSON")
+
+    engine: bpy.props.StringProperty(name="Engine", description="What renders the video", default="draft")
+    size: bpy.props.IntVectorProperty(
+        name="Size",
+        description="Width and height of the video in pixels. 0: chosen from the photo",
+        size=2,
+        min=0,
+        max=4096,
+    )
+    rescale: bpy.props.EnumProperty(
+        name="Proportions",
+        description="How the motion is fitted to the person in the photo",
+        items=_RESCALE,
+        update=lambda take, _context: forget_fit(take),
+    )
+    job: bpy.props.StringProperty(description="The id of the last render job")
+    master: bpy.props.StringProperty(
+        name="Master", description="The lossless video of the last render", subtype="FILE_PATH"
+    )
+    master_digest: bpy.props.StringProperty(description="sha256 of the master, by which the server knows the render")
+    track: bpy.props.StringProperty(description="The pose track of the last render", subtype="FILE_PATH")
+    rendered_with: bpy.props.StringProperty(description="Digest of all that the last render saw beside the motion")
+    video: bpy.props.StringProperty(name="Video", description="The video of the last render", subtype="FILE_PATH")
+    rendered_start: bpy.props.IntProperty(description="The scene frame at which the last render starts")
+    rendered_frames: bpy.props.IntProperty(description="How many frames the last render has")
+
+
+class FLEXIMO_PG_scene(bpy.types.PropertyGroup):
+    """The takes of a scene."""
+
+    takes: bpy.props.CollectionProperty(type=FLEXIMO_PG_take)
+    active: bpy.props.IntProperty(name="Active take", description="The take that the panels show", default=0, min=0)
+
+
+class FLEXIMO_PG_live(bpy.types.PropertyGroup):
+    """What happens right now; written by `session` on the main thread only."""
+
+    server: bpy.props.EnumProperty(name="Server", items=_SERVER)
+    server_text: bpy.props.StringProperty(name="Server", description="Version and address, or why there is none")
+    task: bpy.props.StringProperty(name="At work on", description="What is being done now")
+    progress: bpy.props.FloatProperty(name="Progress", subtype="FACTOR", min=0.0, max=1.0)
+    message: bpy.props.StringProperty(name="Message", description="What happened last")
+    error: bpy.props.StringProperty(name="Error", description="What went wrong last, and what to do")
+    detail: bpy.props.StringProperty(name="Detail", description="The full text of the last error")
+
+
+CLASSES = (FLEXIMO_PG_take, FLEXIMO_PG_scene, FLEXIMO_PG_live)
+
+
+def attach() -> None:
+    """Hangs the groups on scene and window manager."""
+    bpy.types.Scene.fleximo = bpy.props.PointerProperty(type=FLEXIMO_PG_scene)
+    bpy.types.WindowManager.fleximo = bpy.props.PointerProperty(type=FLEXIMO_PG_live)
+
+
+def detach() -> None:
+    """Takes off what `attach` hung on, as far as it is there."""
+    for owner in (bpy.types.WindowManager, bpy.types.Scene):
+        if hasattr(owner, "fleximo"):
+            del owner.fleximo
+
+
+def live() -> Any:
+    """The live state. There is one window manager for all windows."""
+    return bpy.data.window_managers[0].fleximo
+
+
+def active_take(scene: Any) -> Any:
+    """The take that the panels show, None where the scene has none."""
+    state = scene.fleximo
+    return state.takes[state.active] if 0 <= state.active < len(state.takes) else None
+
+
+def add_take(scene: Any) -> Any:
+    """A new take of `scene`, made the active one, with a name of its own."""
+    state = scene.fleximo
+    taken = {take.name for take in state.takes}
+    take = state.takes.add()
+    take.name = next(name for n in range(1, len(taken) + 2) if (name := f"Take {n}") not in taken)
+    take.uid = uuid.uuid4().hex
+    take.frame_start = scene.frame_start
+    state.active = len(state.takes) - 1
+    return take
+
+
+def find_take(uid: str) -> tuple[Any, Any]:
+    """(scene, take) of a take's `uid`; raises `FleximoError` if it has been deleted meanwhile.
+
+    Work that outlives a click keeps the uid, never the take itself: undo and file loading replace it.
+    """
+    for scene in bpy.data.scenes:
+        for take in scene.fleximo.takes:
+            if take.uid == uid:
+                return scene, take
+    raise FleximoError("The take is no longer in this file; the result was not used.", code="take_gone")
+
+
+def forget_person(take: Any) -> None:
+    """Another photo: what was found in the former one no longer holds."""
+    for name in ("person", "photo_digest", "warnings", "framing", "fitted_camera", "fit"):
+        setattr(take, name, "")
+
+
+def forget_fit(take: Any) -> None:
+    """Another motion, camera or mode: the next render measures anew how the motion is laid on the person."""
+    take.fit = ""

@@ -1,0 +1,43 @@
+"""Registering everything in order, and undoing it in the opposite order, also after a failure half way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import bpy
+
+from . import operators, panels, preferences, properties
+from .operators import base
+
+__all__ = ["register", "unregister"]
+
+_CLASSES = (*properties.CLASSES, *preferences.CLASSES, *operators.CLASSES, *panels.CLASSES)
+
+_undo: list[Callable[[], None]] = []
+
+
+def register() -> None:
+    """Registers classes, properties and the session; if one of them fails, the part that was done is undone."""
+    try:
+        for cls in _CLASSES:
+            bpy.utils.register_class(cls)
+            _undo.append(lambda cls=cls: bpy.utils.unregister_class(cls))  # type: ignore[misc]
+        _undo.append(properties.detach)
+        properties.attach()
+        _undo.append(base.close_session)
+        base.open_session()
+    except BaseException:
+        unregister()
+        raise
+
+
+def unregister() -> None:
+    """Undoes what `register` did, last things first; goes on if one step fails and raises its error at the end."""
+    failed: Exception | None = None
+    while _undo:
+        try:
+            _undo.pop()()
+        except Exception as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed

@@ -1,0 +1,206 @@
+"""What the worker thread does with the render server: detect, render, start and stop it. Never imports bpy.
+
+Functions that take `report` are generators: they yield while they wait, so that other work gets its turn.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fleximo.client import Client, JobStatus
+from fleximo.data_folder import ServerAddress
+from fleximo.errors import Cancelled, FleximoError
+from fleximo.files import write_atomic
+from fleximo.job import RenderJob
+from fleximo.person import Person
+
+from . import server_process
+from .session import Report
+
+__all__ = ["Rendered", "changing", "detect", "greeting", "render", "start_server", "stop_server"]
+
+_ASK_EVERY_S = 0.2
+_PATIENCE_S = 30.0  # without an answer of the server
+_START_S = 60.0
+_DOWNLOAD_SHARE = 0.05  # of the progress bar, at its end
+
+Waiting = Generator[None, None, JobStatus]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A finished render on this computer."""
+
+    job: str  # the server's id
+    master_digest: str  # by which a later render names this one
+    frames: int
+    video: Path
+    master: Path
+    track: Path  # what the engine saw, to find later what changed
+    told: str  # what was rendered, for the user
+
+
+def greeting(folder: Path) -> str:
+    """Who serves the data folder; raises `FleximoError` where nobody does."""
+    client = _connect(folder)
+    version = client.check().get("version", "?")
+    return f"Fleximo {version} at {client.address.host}:{client.address.port}"
+
+
+def _connect(folder: Path) -> Client:
+    try:
+        return Client.from_data_folder(folder)
+    except FleximoError as error:
+        if error.code != "server_not_running":
+            raise
+        raise FleximoError(error.message, code=error.code, remedy="Press Start in the panel Server.") from None
+
+
+def _ended(client: Client, folder: Path, job: str, report: Report, share: float) -> Waiting:
+    """Waits for a job, telling its progress as 0..`share`; passes a cancel on to the server.
+
+    Goes on if the server is started again meanwhile. Returns the job done; raises its error.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    asked = -_ASK_EVERY_S
+    cancelled = False
+    while True:
+        try:
+            if report.stopping and not cancelled:
+                client.cancel(job)
+                cancelled = True
+            if time.monotonic() - asked >= _ASK_EVERY_S:
+                asked = time.monotonic()
+                status = client.job(job)
+                deadline = time.monotonic() + _PATIENCE_S
+                if status.ended:
+                    return _done(status)
+                if not cancelled:
+                    report(share * status.fraction, _told(status))
+        except FleximoError as error:
+            if error.code != "server_not_running" or time.monotonic() > deadline:
+                raise
+            try:
+                client = _connect(folder)
+            except FleximoError:
+                asked = time.monotonic()
+        yield
+
+
+def _told(status: JobStatus) -> str:
+    if status.state == "queued":
+        return f"Waiting behind {status.position} others" if status.position else "Waiting for the server"
+    left = f", {status.eta_s:.0f} s left" if status.eta_s and status.eta_s >= 1 else ""
+    return f"{status.fraction:.0%} {status.message}{left}"
+
+
+def _done(status: JobStatus) -> JobStatus:
+    if status.state == "canceled":
+        raise Cancelled
+    if status.state == "failed":
+        raise status.error or FleximoError("The server's job failed without a reason.", code="job_failed")
+    return status
+
+
+def detect(folder: Path, photo: bytes, report: Report) -> Generator[None, None, Person]:
+    """The person in the photo, found by the server."""
+    report(0.0, "Sending the photo")
+    yield
+    client = _connect(folder)
+    job = str(uuid.uuid4())
+    client.submit({"kind": "detect", "photo": client.upload(photo)}, job)
+    yield from _ended(client, folder, job, report, share=1.0)
+    return Person.from_json(json.loads(client.result(job)))
+
+
+def changing(job: RenderJob, window: tuple[int, int], master_digest: str) -> RenderJob:
+    """`job` as a change of the frames [start, stop) of the render with that master."""
+    return replace(job, window=window, previous=master_digest)
+
+
+def render(
+    folder: Path, job: RenderJob, target: Path, stem: str, label: str, report: Report
+) -> Generator[None, None, Rendered]:
+    """Renders `job` and saves video, master and pose track as the next version of `stem` in `target`.
+
+    Where the server no longer has the render that `job` changes, the whole is rendered.
+    """
+    report(0.0, "Sending the take")
+    yield
+    client = _connect(folder)
+    try:
+        job_id = _submitted(client, job, label)
+    except FleximoError as error:
+        if job.previous is None or error.code != "unknown_previous":
+            raise
+        job = replace(job, window=None, previous=None)
+        job_id = _submitted(client, job, label)
+    done = yield from _ended(client, folder, job_id, report, share=1.0 - _DOWNLOAD_SHARE)
+    report(1.0 - _DOWNLOAD_SHARE, "Fetching the video")
+    yield
+    client = _connect(folder)
+    path = target / next_version(target, stem)
+    track = job.signal.track
+    write_atomic(path.with_suffix(".pose_track.npz"), track.to_bytes())
+    master = client.download(job_id, path.with_suffix(".mkv"), "master")
+    video = client.download(job_id, path.with_suffix(".mp4"), "video")
+    start, stop = job.frames
+    told = f"{stop - start} of {len(track)} frames rendered:" if job.previous else f"{len(track)} frames rendered:"
+    saved = path.with_suffix(".pose_track.npz")
+    return Rendered(job_id, done.files["master"], len(track), video, master, saved, told)
+
+
+def _submitted(client: Client, job: RenderJob, label: str) -> str:
+    job_id = str(uuid.uuid4())
+    client.submit_render(job, job_id, label)
+    return job_id
+
+
+def next_version(folder: Path, stem: str) -> str:
+    """`stem` with the next free number: Take_1_003."""
+    pattern = re.compile(re.escape(stem) + r"_(\d+)\.")
+    found = [int(match[1]) for path in folder.glob("*") if (match := pattern.match(path.name))]
+    return f"{stem}_{max(found, default=0) + 1:03d}"
+
+
+def start_server(given: str, folder: Path, log: Path, report: Report) -> Generator[None, None, str]:
+    """Starts the server unless it runs, and waits until it answers; returns its greeting."""
+    try:
+        return greeting(folder)
+    except FleximoError:
+        report(0.0, "Starting the server")
+        yield
+    child = server_process.launch(server_process.find_command(given, folder), folder, log)
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            return greeting(folder)
+        except FleximoError as error:
+            said = server_process.log_tail(log)
+            if child.poll() is not None:
+                raise FleximoError(
+                    f"The server ended at once (code {child.returncode}). It said: {said or 'nothing'}",
+                    code="server_did_not_start",
+                    remedy=f"Its whole log is {log}.",
+                ) from None
+            if time.monotonic() > deadline:
+                raise FleximoError(
+                    f"The server has not answered for {_START_S:.0f} s: {error.message}",
+                    code="server_did_not_start",
+                    remedy=f"Its log is {log}.",
+                ) from None
+        report(0.5, "Waiting for the server")
+        yield
+
+
+def stop_server(folder: Path) -> str:
+    """Ends the server of the data folder, if one answers there."""
+    client = _connect(folder)
+    server_process.end(ServerAddress.read(folder).pid)
+    return f"The server at {client.address.host}:{client.address.port} has ended."

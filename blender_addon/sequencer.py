@@ -1,0 +1,76 @@
+"""Finished videos in the sequencer: a movie strip at the take's frames, one video frame per scene frame.
+
+Former versions of the same take are kept, muted. Knows files and frames, nothing of how the video was made.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from fleximo.errors import FleximoError
+
+from . import compat
+
+__all__ = ["PROVENANCE", "free_channel", "insert_video"]
+
+PROVENANCE = "fleximo"  # the strip's custom property: JSON with take, job, seed and files
+_MOST_CHANNELS = 128
+
+
+def free_channel(strips: Any, start: int, stop: int) -> int:
+    """The lowest channel above all strips that overlap the scene frames [start, stop)."""
+    used = []
+    for strip in strips:
+        first, last = compat.strip_range(strip)
+        if first < stop and last > start:
+            used.append(strip.channel)
+    channel = max(used, default=0) + 1
+    if channel > _MOST_CHANNELS:
+        raise FleximoError(
+            f"All {_MOST_CHANNELS} channels of the sequencer are in use at frame {start}.",
+            remedy="Remove a strip there.",
+        )
+    return channel
+
+
+def insert_video(scene: Any, path: Path, *, start: int, frames: int, name: str, provenance: dict[str, Any]) -> Any:
+    """Puts the video `path` at scene frame `start` on a free channel and mutes the take's former versions.
+
+    Raises `FleximoError`, leaving the sequencer as it was, if the file has not exactly `frames` frames.
+    """
+    if not path.is_file():
+        raise FleximoError(f"The video {path} is not there.", remedy="Render the take again.")
+    strips = compat.strips_of(scene)
+    channel = free_channel(strips, start, start + frames)
+    former = [strip for strip in strips if provenance_of(strip).get("take") == provenance["take"]]
+    shown = bpy.path.relpath(str(path)) if bpy.data.filepath and _same_drive(path) else str(path)
+    strip = strips.new_movie(name=name, filepath=shown, channel=channel, frame_start=start)
+    found = compat.strip_frame_count(strip)
+    if found != frames:
+        strips.remove(strip)
+        raise FleximoError(
+            f"The video {path.name} has {found} frames; {frames} were expected, one per scene frame.",
+            code="wrong_frame_count",
+            remedy="Render the take again.",
+        )
+    for old in former:
+        old.mute = True
+    strip[PROVENANCE] = json.dumps(provenance)
+    return strip
+
+
+def provenance_of(strip: Any) -> dict[str, Any]:
+    """What `insert_video` wrote on a strip, empty for strips of others."""
+    try:
+        document = json.loads(strip.get(PROVENANCE, "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _same_drive(path: Path) -> bool:
+    return path.drive == Path(bpy.data.filepath).drive

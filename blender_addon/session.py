@@ -1,0 +1,220 @@
+"""Work that must not hold Blender up: one worker thread, small typed messages, and a pump on the main thread.
+
+The worker runs tasks as generators and turns to the next one at each yield, so that a render that is waited for does
+not hold up a detection. It never sees bpy. Results land on the main thread, in `pump`.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fleximo.errors import Cancelled, FleximoError
+
+__all__ = ["Done", "Failed", "Message", "Progress", "Report", "Session", "Task", "Work"]
+
+TICK_S = 0.1
+_LONGEST_TICK_S = 0.05
+_PAUSE_S = 0.05  # between two rounds of the worker over tasks that wait
+_JOIN_S = 3.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A task is `fraction` (0..1) done."""
+
+    key: str
+    fraction: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task has ended with `result`."""
+
+    key: str
+    result: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A task has ended with `error`; `detail` is the full text for a report."""
+
+    key: str
+    error: FleximoError
+    detail: str
+
+
+Message = Progress | Done | Failed
+
+
+class Report:
+    """Given to a task's work: called with (fraction, text) it tells progress, and stops the work if asked to."""
+
+    def __init__(self, key: str, outbox: queue.SimpleQueue[Message], stop: threading.Event) -> None:
+        self._key, self._outbox, self._stop = key, outbox, stop
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the user asked to stop."""
+        return self._stop.is_set()
+
+    def __call__(self, fraction: float, text: str = "", /) -> None:
+        if self._stop.is_set():
+            raise Cancelled
+        self._outbox.put(Progress(self._key, float(fraction), text))
+
+
+Work = Callable[[Report], Generator[None, None, Any]]
+
+
+@dataclass(eq=False)
+class Task:
+    """`work` runs on the worker thread; `land` takes its result on the main thread and says what happened."""
+
+    kind: str  # one task of a kind runs at a time
+    title: str  # for the panel: "Rendering Take 1"
+    work: Work
+    land: Callable[[Any], str]
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    stop: threading.Event = field(default_factory=threading.Event)
+    fraction: float = 0.0
+    text: str = ""
+    error: FleximoError | None = None
+    detail: str = ""
+    message: str = ""  # what `land` said
+    ended: bool = False
+
+
+class Session:
+    """The tasks at work. Every method is for the main thread."""
+
+    def __init__(self) -> None:
+        self._inbox: queue.SimpleQueue[tuple[Task, Report] | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self.tasks: dict[str, Task] = {}
+
+    def running(self, kind: str) -> Task | None:
+        """The running task of a kind."""
+        return next((task for task in self.tasks.values() if task.kind == kind), None)
+
+    def begin(self, task: Task) -> None:
+        """Hands `task` to the worker; its end shows in `pump`. Raises `FleximoError` if one of its kind runs."""
+        other = self.running(task.kind)
+        if other is not None:
+            raise FleximoError(f"{other.title} has not ended yet.", code="busy", remedy="Wait for it or cancel it.")
+        self.tasks[task.key] = task
+        if self._thread is None or not self._thread.is_alive():
+            arguments = (self._inbox, self._outbox)
+            self._thread = threading.Thread(target=_worker, args=arguments, name="fleximo", daemon=True)
+            self._thread.start()
+        self._inbox.put((task, Report(task.key, self._outbox, task.stop)))
+
+    def cancel(self, kind: str = "") -> int:
+        """Asks the tasks of `kind` (or all) to stop; returns how many were asked."""
+        asked = [task for task in self.tasks.values() if kind in ("", task.kind)]
+        for task in asked:
+            task.stop.set()
+            task.text = "Stopping..."
+        return len(asked)
+
+    def pump(self) -> list[Task]:
+        """Takes in what the worker sent, for at most a tick; lands results. Returns the tasks that changed."""
+        deadline = time.perf_counter() + _LONGEST_TICK_S
+        changed: dict[str, Task] = {}
+        while time.perf_counter() < deadline:
+            try:
+                message = self._outbox.get_nowait()
+            except queue.Empty:
+                break
+            task = self.tasks.get(message.key)
+            if task is not None:
+                changed[task.key] = task
+                self._take_in(task, message)
+        return list(changed.values())
+
+    def _take_in(self, task: Task, message: Message) -> None:
+        if isinstance(message, Progress):
+            task.fraction = message.fraction
+            task.text = "Stopping..." if task.stop.is_set() else message.text
+            return
+        del self.tasks[task.key]
+        if isinstance(message, Failed):
+            task.error, task.detail = message.error, message.detail
+        else:
+            try:
+                task.message = task.land(message.result)
+            except Exception as error:
+                task.error, task.detail = as_fleximo_error(error), traceback.format_exc()
+        task.ended = True
+
+    def run(self, task: Task, timeout_s: float = 3600.0, watch: Callable[[Task], None] | None = None) -> str:
+        """Runs `task` to its end while the caller waits; returns what its landing said, raises its error."""
+        self.begin(task)
+        deadline = time.monotonic() + timeout_s
+        while not task.ended:
+            changed = self.pump()
+            if watch is not None and task in changed:
+                watch(task)
+            if time.monotonic() > deadline:
+                task.stop.set()
+                raise FleximoError(f"{task.title} took longer than {timeout_s:.0f} seconds.", code="timeout")
+            if not changed:
+                time.sleep(0.01)
+        if task.error is not None:
+            raise task.error
+        return task.message
+
+    def close(self) -> None:
+        """Stops all tasks and the worker; waits for it a few seconds at most."""
+        self.cancel()
+        self.tasks.clear()
+        self._inbox.put(None)
+        if self._thread is not None:
+            self._thread.join(_JOIN_S)
+            self._thread = None
+
+
+def as_fleximo_error(error: BaseException) -> FleximoError:
+    """`error` itself if it is one of ours, else a sentence about it."""
+    if isinstance(error, FleximoError):
+        return error
+    return FleximoError(
+        f"Something unexpected went wrong: {type(error).__name__}: {error}.",
+        code="unexpected",
+        remedy="Press Copy Diagnostics and report it.",
+    )
+
+
+def _worker(inbox: queue.SimpleQueue[tuple[Task, Report] | None], outbox: queue.SimpleQueue[Message]) -> None:
+    """The worker thread: a step of each task in turn, until None arrives."""
+    active: list[tuple[str, Generator[None, None, Any]]] = []
+    while True:
+        while True:
+            try:
+                item = inbox.get(block=not active)
+            except queue.Empty:
+                break
+            if item is None:
+                return
+            task, report = item
+            active.append((task.key, task.work(report)))
+        for entry in list(active):
+            key, steps = entry
+            try:
+                next(steps)
+            except StopIteration as end:
+                outbox.put(Done(key, end.value))
+                active.remove(entry)
+            except BaseException as error:
+                outbox.put(Failed(key, as_fleximo_error(error), traceback.format_exc()))
+                active.remove(entry)
+        if active:
+            time.sleep(_PAUSE_S)

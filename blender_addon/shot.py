@@ -1,0 +1,116 @@
+"""A take's stored values as Fleximo's types, and back: person, camera, framing, and the take that becomes a job.
+
+What is computed once per take (camera, framing, fit) is kept exactly, so that an edit changes the edited frames only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from fleximo.camera import Camera, Framing
+from fleximo.errors import FleximoError
+from fleximo.files import canonical_json
+from fleximo.job import RenderJob, blob_digest
+from fleximo.motion import Motion
+from fleximo.paper_rescale import ClipFit
+from fleximo.person import Person
+from fleximo.rescale import Fit
+from fleximo.take import Take
+
+from .properties import forget_fit, forget_person
+
+__all__ = ["appearance", "camera_of", "job_of", "person_of", "store_camera", "store_person"]
+
+
+def store_person(take: Any, person: Person, photo_digest: str) -> None:
+    """Keeps the person found in the photo with that sha256; what followed from a former one is forgotten."""
+    forget_person(take)
+    take.person = json.dumps(person.to_json())
+    take.photo_digest = photo_digest
+    take.warnings = "\n".join(f"{notice.message} {notice.remedy}".strip() for notice in person.notices)
+
+
+def person_of(take: Any) -> Person:
+    """The person found in the take's photo; raises `FleximoError` where detection has not run."""
+    if not take.person:
+        raise FleximoError("Nobody has been looked for in the photo yet.", remedy="Press Detect Pose.")
+    return Person.from_json(json.loads(take.person))
+
+
+def store_camera(take: Any, camera: Camera, framing: Framing) -> None:
+    """Keeps camera and framing; every render uses them until they are fitted anew."""
+    take.fitted_camera = base64.b64encode(camera.to_bytes()).decode()
+    take.framing = json.dumps(framing.to_json())
+    forget_fit(take)
+
+
+def camera_of(take: Any) -> tuple[Camera, Framing]:
+    """The fitted camera and the framing; raises `FleximoError` where there are none yet."""
+    if not (take.fitted_camera and take.framing):
+        raise FleximoError("No camera has been fitted to the photo yet.", remedy="Press Fit Camera.")
+    return Camera.from_bytes(base64.b64decode(take.fitted_camera)), Framing.from_json(json.loads(take.framing))
+
+
+def job_of(take: Any, motion: Motion, photo: bytes) -> RenderJob:
+    """`motion` done by the take's person, as a render job; the fit is measured at the first call and kept then.
+
+    Raises `FleximoError` where no person has been found or no camera has been fitted yet.
+    """
+    person = person_of(take)
+    camera, framing = camera_of(take)
+    if not take.fit:
+        shot = Take.begin(
+            motion,
+            person,
+            photo,
+            rescale=take.rescale,
+            framing=framing,
+            camera=camera,
+            engine=take.engine,
+            seed=take.seed,
+        )
+        take.fit = json.dumps(_fit_to_json(shot.fit, shot.paper_fit))
+        return shot.job()
+    fit, paper = _fit_from_json(json.loads(take.fit))
+    return Take(
+        motion,
+        person,
+        photo,
+        motion.fps,
+        framing,
+        camera,
+        fit,
+        rescale=take.rescale,
+        paper_fit=paper,
+        engine=take.engine,
+        seed=take.seed,
+    ).job()
+
+
+def _fit_to_json(fit: Fit, paper: ClipFit | None) -> dict[str, Any]:
+    return {
+        "bone_lengths_m": dict(fit.bone_lengths_m),
+        "start_m": list(fit.start_m),
+        "turn_rad": fit.turn_rad,
+        "upper_body": fit.upper_body,
+        "paper": None if paper is None else [list(paper.scale), list(paper.shift)],
+    }
+
+
+def _fit_from_json(document: dict[str, Any]) -> tuple[Fit, ClipFit | None]:
+    start, paper = document["start_m"], document["paper"]
+    fit = Fit(document["bone_lengths_m"], (start[0], start[1]), document["turn_rad"], document["upper_body"])
+    if paper is None:
+        return fit, None
+    (scale_x, scale_y), (shift_x, shift_y) = paper
+    return fit, ClipFit((scale_x, scale_y), (shift_x, shift_y))
+
+
+def appearance(job: RenderJob) -> str:
+    """Digest of all that an engine sees beside the motion: photo, person, framing, engine, settings, seed."""
+    document = job.document()[0]
+    blobs = {name: document["blobs"][name] for name in ("photo", "person", "camera")}
+    kept = {name: document[name] for name in ("engine", "settings", "seed", "framing")}
+    return blob_digest(canonical_json({"blobs": blobs, **kept}))

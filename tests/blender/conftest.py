@@ -1,0 +1,75 @@
+"""Real Blender as a Python module, with the built extension installed from its zip.
+
+Needs the bpy module; without it every test here is skipped. Blender keeps one state per process, so this tier runs
+in a process of its own, and ends it at once: some versions hang or crash while the interpreter shuts down.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+# Preferences, extensions and caches of this run alone; Blender reads this when the module is imported.
+os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="fleximo-blender-")
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = "bl_ext.user_default.fleximo"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_STATUS] = int(exitstatus)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    status = config.stash.get(_STATUS, None)
+    if status is not None and "bpy" in sys.modules:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+_STATUS = pytest.StashKey[int]()
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built zip of the extension."""
+    build_addon = importlib.import_module("build_addon")
+    path: Path = build_addon.build(tmp_path_factory.mktemp("dist"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def installed(archive: Path) -> str:
+    """The name of the installed and enabled extension's module."""
+    bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
+    bpy.ops.extensions.package_install_files(filepath=str(archive), repo="user_default", enable_on_install=True)
+    assert MODULE in bpy.context.preferences.addons
+    return MODULE
+
+
+@pytest.fixture
+def addon(installed: str) -> Iterator[Callable[[str], ModuleType]]:
+    """Gives the extension's modules by name, in an empty file of 30 frames per second."""
+    import bpy
+
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.context.scene.render.fps = 30
+    bpy.context.scene.render.fps_base = 1.0
+    yield lambda name: importlib.import_module(f"{installed}.{name}")
+
+
+@pytest.fixture
+def scene(addon: Any) -> Any:
+    """The only scene of the empty file."""
+    import bpy
+
+    return bpy.context.scene

@@ -1,0 +1,113 @@
+"""Enabling and disabling: twice, after a failure half way, and with nothing left behind."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
+
+OPERATORS = (
+    "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
+    "start_server stop_server add_take copy_diagnostics"
+).split()
+
+
+def left_behind() -> list[str]:
+    classes = [name for name in dir(bpy.types) if name.startswith("FLEXIMO_")]
+    properties = [owner.__name__ for owner in (bpy.types.Scene, bpy.types.WindowManager) if hasattr(owner, "fleximo")]
+    threads = [thread.name for thread in threading.enumerate() if thread.name == "fleximo"]
+    return classes + properties + threads
+
+
+def test_disabling_leaves_nothing_and_enabling_works_again(addon: Any, installed: str) -> None:
+    for _ in range(2):
+        assert {f"FLEXIMO_OT_{name}" for name in OPERATORS} <= set(dir(bpy.types))
+        bpy.ops.fleximo.generate_motion(text="a man bows")  # the worker thread runs now
+        bpy.ops.preferences.addon_disable(module=installed)
+        assert left_behind() == []
+        bpy.ops.preferences.addon_enable(module=installed)
+    assert bpy.context.scene.fleximo.takes is not None
+
+
+def test_a_failure_half_way_undoes_the_part_done(addon: Any, installed: str, monkeypatch: Any) -> None:
+    registration = addon("registration")
+    registration.unregister()
+
+    class FLEXIMO_OT_broken(bpy.types.Operator):
+        bl_idname = "nodotinthisname"
+        bl_label = "Broken"
+
+    working = registration._CLASSES
+    monkeypatch.setattr(registration, "_CLASSES", (*working[:5], FLEXIMO_OT_broken, *working[5:]))
+    with pytest.raises(Exception, match="nodotinthisname"):
+        registration.register()
+    assert left_behind() == []
+    monkeypatch.setattr(registration, "_CLASSES", working)
+    registration.register()
+    assert bpy.context.scene.fleximo.active == 0
+
+
+def test_the_extension_rules_hold(installed: str) -> None:
+    """Blender lists what an extension does that it must not, such as changing `sys.path`."""
+    import addon_utils
+
+    assert not addon_utils.check_extension(installed) or sys.modules[installed]
+    assert not getattr(addon_utils, "_extensions_warnings", {}).get(installed)
+    assert all(not path.endswith("fleximo") or ".local" in path for path in sys.path if "extensions" in path)
+
+
+def test_every_operator_and_property_is_explained(addon: Any) -> None:
+    for name in OPERATORS:
+        kind = getattr(bpy.ops.fleximo, name).get_rna_type()
+        assert kind.description, name
+        assert not kind.description.endswith("."), name  # Blender adds the full stop
+    for name in ("FLEXIMO_PG_take", "FLEXIMO_PG_scene", "FLEXIMO_PG_live"):
+        for prop in getattr(bpy.types, name).bl_rna.properties:
+            hidden = prop.identifier in ("rna_type", "name", "takes")
+            assert hidden or prop.description, (name, prop.identifier)
+
+
+def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
+    """Drawing needs a window; what a panel asks for is checked against the operators and properties there are."""
+
+    class Recorder:
+        def __init__(self) -> None:
+            self.asked: list[tuple[str, Any]] = []
+
+        def __getattr__(self, name: str) -> Any:
+            if name in ("row", "column", "box"):
+                return lambda **_: self
+            return lambda *given, **_: self.asked.append((name, given))
+
+    def draw(kind: Any) -> list[tuple[str, Any]]:
+        recorder = Recorder()
+        if hasattr(kind, "draw_take"):
+            kind.draw_take(None, recorder, addon("properties").active_take(scene))
+        else:
+            kind.draw(SimpleNamespace(layout=recorder), bpy.context)
+        return recorder.asked
+
+    view3d = addon("panels.view3d")
+    panels = [kind for kind in view3d.CLASSES if issubclass(kind, bpy.types.Panel)]
+    assert not view3d.FLEXIMO_PT_motion.poll(bpy.context)
+    addon("properties").add_take(scene)
+    assert view3d.FLEXIMO_PT_motion.poll(bpy.context)
+    live = addon("properties").live()
+    asked = []
+    for state in ({"task": "Rendering"}, {"task": "", "error": "It failed. " * 20}, {"error": "", "message": "Done."}):
+        for name, value in state.items():
+            setattr(live, name, value)
+        asked += [entry for kind in panels for entry in draw(kind)]
+    operators = {given[0].removeprefix("fleximo.") for name, given in asked if name == "operator"}
+    assert operators == set(OPERATORS) - {"set_reference"}
+    for name, given in asked:
+        if name == "prop":
+            assert given[1] in given[0].bl_rna.properties
+        if name == "label" and given:
+            assert len(given[0]) <= 60
+    live.message = ""

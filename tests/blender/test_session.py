@@ -1,0 +1,136 @@
+"""The session: work off the main thread, landing on it, cancel, errors as sentences."""
+
+from __future__ import annotations
+
+import ast
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleximo import Cancelled, FleximoError
+
+bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
+
+ADDON = Path(__file__).resolve().parents[2] / "blender_addon"
+
+
+@pytest.fixture
+def session(addon: Any) -> Iterator[Any]:
+    made = addon("session").Session()
+    yield made
+    made.close()
+
+
+def task(addon: Any, work: Any, land: Any = str, kind: str = "test") -> Any:
+    return addon("session").Task(kind, "Testing", work, land)
+
+
+def test_work_runs_elsewhere_and_lands_here(addon: Any, session: Any) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def work(report: Any) -> Any:
+        seen.append(("work", threading.get_ident()))
+        report(0.5, "half")
+        yield
+        return 41
+
+    def land(result: int) -> str:
+        seen.append(("land", threading.get_ident()))
+        return f"{result + 1} frames"
+
+    progress: list[tuple[float, str]] = []
+    told = session.run(task(addon, work, land), 10.0, lambda t: progress.append((t.fraction, t.text)))
+    assert told == "42 frames"
+    assert seen[0][1] != threading.get_ident() == seen[1][1]
+    assert (0.5, "half") in progress
+    assert session.tasks == {}
+
+
+def test_a_waiting_task_does_not_hold_up_another(addon: Any, session: Any) -> None:
+    release = threading.Event()
+
+    def waiting(report: Any) -> Any:
+        while not release.is_set():
+            report(0.1, "waiting")
+            yield
+        return "late"
+
+    def quick(report: Any) -> Any:
+        yield
+        return "soon"
+
+    slow = task(addon, waiting, kind="render")
+    session.begin(slow)
+    assert session.run(task(addon, quick, kind="detect"), 10.0) == "soon"
+    assert not slow.ended
+    with pytest.raises(FleximoError, match="Testing has not ended yet"):
+        session.begin(task(addon, quick, kind="render"))
+    release.set()
+    while not slow.ended:
+        session.pump()
+    assert slow.message == "late"
+
+
+def test_cancel_stops_the_work_and_says_so(addon: Any, session: Any) -> None:
+    def endless(report: Any) -> Any:
+        while True:
+            report(0.2, "on and on")
+            yield
+
+    running = task(addon, endless)
+    session.begin(running)
+    time.sleep(0.2)
+    assert session.cancel("other") == 0 and session.cancel("test") == 1
+    assert running.text == "Stopping..."
+    deadline = time.monotonic() + 5.0
+    while not running.ended and time.monotonic() < deadline:
+        session.pump()
+    assert isinstance(running.error, Cancelled)
+
+
+def test_errors_come_back_as_sentences(addon: Any, session: Any) -> None:
+    def ours(report: Any) -> Any:
+        yield
+        raise FleximoError("The photo has nobody in it.", code="no_person", remedy="Choose another.")
+
+    def others(report: Any) -> Any:
+        yield
+        return 1 / 0
+
+    with pytest.raises(FleximoError, match=r"nobody in it\. Choose another\."):
+        session.run(task(addon, ours), 10.0)
+    failed = task(addon, others)
+    with pytest.raises(FleximoError, match="unexpected went wrong: ZeroDivisionError"):
+        session.run(failed, 10.0)
+    assert "Traceback" in failed.detail
+    landing = task(addon, lambda report: iter(()), lambda result: {}["missing"])
+    with pytest.raises(FleximoError, match="KeyError"):
+        session.run(landing, 10.0)
+
+
+def test_closing_ends_the_thread(addon: Any) -> None:
+    session = addon("session").Session()
+
+    def endless(report: Any) -> Any:
+        while True:
+            report(0.0)
+            yield
+
+    session.begin(task(addon, endless))
+    thread = session._thread
+    session.close()
+    assert thread is not None and not thread.is_alive()
+
+
+@pytest.mark.parametrize("name", ["remote", "session", "server_process", "axes"])
+def test_what_runs_off_the_main_thread_knows_no_bpy(name: str) -> None:
+    tree = ast.parse((ADDON / f"{name}.py").read_text("utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not {entry for entry in imported if entry.split(".")[0] in ("bpy", "mathutils")}
+    relative = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level for a in n.names}
+    assert relative <= {"server_process", "Report"}
