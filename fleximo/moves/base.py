@@ -252,9 +252,8 @@ class Move:
         return tuple(sorted(joints))
 
 
-def _limit(desired: FloatArray, limit: FloatArray) -> FloatArray:
-    """`desired` where it is well below `limit`, never above it, rounded off over 3 cm between."""
-    width = 0.03
+def _limit(desired: FloatArray, limit: FloatArray, width: float = 0.03) -> FloatArray:
+    """`desired` where it is well below `limit`, never above it, rounded off over `width` m to both sides."""
     x = np.clip((desired - limit) / width + 1.0, 0.0, 2.0)
     return np.where(desired > limit + width, limit, desired - width * x * x / 4.0)
 
@@ -271,12 +270,26 @@ def _lower_pelvis(tracks: Tracks, ankles: FloatArray) -> FloatArray:
     return pelvis
 
 
+def _raise_feet(tracks: Tracks, ankles: FloatArray, pelvis: FloatArray) -> FloatArray:
+    """The ankles, drawn towards the hip where a foot that does not pull is out of reach."""
+    ankles = ankles.copy()
+    for i, side in enumerate(SIDES):
+        hip = pelvis + rot.rotate(tracks.pelvis_rotation, tracks.body.offset(f"{side}_hip"))
+        reach = ankles[:, i] - hip
+        distance = np.linalg.norm(reach, axis=1)
+        near = _limit(distance, np.full(len(distance), _REACH * tracks.body.leg), 0.08)
+        share = np.where(tracks.pulls[:, i], 1.0, near / np.maximum(distance, 1e-9))
+        ankles[:, i] = hip + reach * share[:, None]
+    return ankles
+
+
 def to_motion(tracks: Tracks, fps: Fraction) -> Motion:
     """Solves the legs: pelvis lowered into reach, knees by two-bone IK, toes flat while the heel lifts."""
     body, rig = tracks.body, tracks.body.rig
     offsets = np.stack([body.offset(f"{side}_foot") for side in SIDES])
     ankles = tracks.balls - rot.rotate(tracks.feet, offsets)
     pelvis = _lower_pelvis(tracks, ankles)
+    ankles = _raise_feet(tracks, ankles, pelvis)
     local = tracks.local.copy()
     local[:, 0] = tracks.pelvis_rotation
     for i, side in enumerate(SIDES):

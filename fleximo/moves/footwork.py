@@ -83,8 +83,10 @@ def _play_foot(tracks: Tracks, t: FloatArray, i: int, side: str, steps: Sequence
         balls = np.where(after[:, None], next_ball, np.where(swinging[:, None], ball + s * (next_ball - ball), balls))
         turned = rot.slerp(heading, next_heading, s[:, 0])
         headings = np.where((after | swinging)[:, None], turned, headings)
-        # Quick off the floor and quick onto it: a toe that skims would neither stand nor swing.
-        arch = np.clip(1.0 - (2.0 * np.clip(x, 0.0, 1.0) - 1.0) ** 4, 0.0, 1.0) ** 1.4
+        # Quick off the floor and quick onto it, for a toe that skims would neither stand nor swing; a high knee
+        # is on its way up long enough as it is.
+        sharp = float(np.clip(4.0 - (step.height - 0.08) / 0.06, 2.0, 4.0))
+        arch = np.clip(1.0 - np.abs(2.0 * np.clip(x, 0.0, 1.0) - 1.0) ** sharp, 0.0, 1.0) ** 1.4
         lift = np.where(swinging, step.height * body.scale * arch, lift)
         planted = np.where(swinging, False, planted)
         ball, heading = next_ball, next_heading
@@ -97,7 +99,7 @@ def _play_foot(tracks: Tracks, t: FloatArray, i: int, side: str, steps: Sequence
     balls[:, 1] += lift
     tracks.balls[:, i], tracks.feet[:, i] = balls, feet
     tracks.toe_bend[:, i] = np.where(
-        planted, np.clip(pitch, 0.0, 55.0), np.clip(pitch, 0.0, 55.0) * np.exp(-lift / 0.03)
+        planted, np.clip(pitch, 0.0, 55.0), np.clip(pitch, 0.0, 55.0) / (1.0 + (lift / 0.05) ** 2)
     )
     tracks.knees[:, i] = rot.rotate(headings, np.array([0.0, 0.0, 1.0]))
     tracks.contacts[:, i] = planted & (balls[:, 1] < body.ball_height + 0.008)

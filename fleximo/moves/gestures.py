@@ -191,7 +191,7 @@ def raise_arms(cue: Cue) -> Tracks:
         "left": ArmPose((0.69, 0.17, 0.06), (0.0, -0.6, -0.8), (1.0, 0.05, 0.05), (0.0, -1.0, 0.1)),
     }
     high["right"] = high["left"]
-    up = ArmPose((0.335, 0.625, 0.035), (0.9, 0.0, -0.3), (0.28, 1.0, 0.0), (-0.5, 0.1, 0.85))
+    up = ArmPose((0.36, 0.70, 0.03), (0.9, 0.0, -0.3), (0.33, 1.0, 0.0), (-0.4, 0.1, 0.9))
     top = high.get(cue.direction or "up", up)
     side_on = ArmPose((0.64, 0.12, 0.13), (0.0, -0.7, -0.7), (1.0, 0.1, 0.1), (0.0, -0.4, 0.9))
     for side in cue.sides():
@@ -225,7 +225,7 @@ def stretch(cue: Cue) -> Tracks:
         side_keys += [(a + 0.30 * period, 0.0), (a + 0.46 * period, first), (a + 0.54 * period, first)]
         side_keys += [(a + 0.68 * period, -first), (a + 0.76 * period, -first), (a + 0.92 * period, 0.0)]
     on, bent, lifted = ease(t, up), ease(t, side_keys), ease(t, toes)
-    high = ArmPose((0.045, 0.640, 0.03), (1.0, 0.0, 0.25), (-0.12, 1.0, 0.0), (-1.0, -0.1, 0.15))
+    high = ArmPose((0.055, 0.72, 0.03), (1.0, 0.0, 0.25), (-0.16, 1.0, 0.0), (-1.0, -0.15, 0.15))
     out = ArmPose((0.60, 0.20, 0.12), (0.0, -0.7, -0.7), (1.0, 0.2, 0.1), (0.0, -0.4, 0.9))
     for side in SIDES:
         path = [(0.0, HANGING)]
@@ -299,7 +299,7 @@ def shrug(cue: Cue) -> Tracks:
     tracks = standing(cue)
     keys = _struck(cue, 0.34, 0.26)
     on = ease(cue.t, keys)
-    up = ArmPose((0.40, -0.085, 0.235), (0.15, -1.0, -0.5), (0.85, 0.10, 0.45), (0.0, 1.0, 0.25), 20.0)
+    up = ArmPose((0.40, -0.035, 0.20), (0.0, -1.0, -0.5), (0.9, 0.12, 0.35), (0.0, 1.0, 0.25), 27.0)
     for side in SIDES:
         tracks.set_arm(side, arm_keys(cue, side, [(time, up if value else HANGING) for time, value in keys]))
         tracks.set_fingers(side, cue.t, [(time, "open" if value else "relaxed") for time, value in keys])

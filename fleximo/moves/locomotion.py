@@ -39,7 +39,7 @@ _WALK = _Gait(0.70, 0.63, push=40.0, strike=16.0, height=0.055)
 _BACK = _Gait(0.44, 0.65, push=16.0, strike=0.0, height=0.055, roll=0.14)
 _SIDE = _Gait(0.22, 0.66, push=14.0, strike=0.0, height=0.055, roll=0.12, narrow=0.0)
 _MARCH = _Gait(0.42, 0.60, push=26.0, strike=0.0, height=0.30, roll=0.14, narrow=0.02)
-_RUN = _Gait(1.00, 0.37, push=48.0, strike=4.0, height=0.13, roll=0.13, tuck=78.0, narrow=0.05)
+_RUN = _Gait(1.00, 0.37, push=48.0, strike=4.0, height=0.13, roll=0.13, tuck=66.0, narrow=0.05)
 
 
 @dataclass(frozen=True)
@@ -192,12 +192,12 @@ def run(cue: Cue) -> Tracks:
     _travel(tracks, cue, course, 0.0)
     sign, on, phase = cue.body.sign(course.first), course.pace, course.phase
     # Low over the standing foot, high in flight, half a step later.
-    tracks.pelvis[:, 1] += (-0.075 - 0.035 * np.cos(2.0 * phase)) * on
+    tracks.pelvis[:, 1] += (-0.055 - 0.032 * np.cos(2.0 * phase)) * on
     tracks.pelvis[:, 0] -= 0.015 * sign * np.cos(phase) * on
     tracks.pulls[:] = tracks.contacts
-    tracks.turn_pelvis(pitch=9.0 * on, turn=-9.0 * sign * np.sin(phase) * on, tilt=-4.0 * sign * np.cos(phase) * on)
-    tracks.bend_spine(pitch=7.0 * on, turn=20.0 * sign * np.sin(phase) * on, tilt=4.0 * sign * np.cos(phase) * on)
-    tracks.turn_head(pitch=-12.0 * on, turn=-10.0 * sign * np.sin(phase) * on)
+    tracks.turn_pelvis(pitch=13.0 * on, turn=-9.0 * sign * np.sin(phase) * on, tilt=-4.0 * sign * np.cos(phase) * on)
+    tracks.bend_spine(pitch=10.0 * on, turn=20.0 * sign * np.sin(phase) * on, tilt=4.0 * sign * np.cos(phase) * on)
+    tracks.turn_head(pitch=-18.0 * on, turn=-10.0 * sign * np.sin(phase) * on)
 
     def arm(side: str, f: FloatArray) -> tuple[FloatArray, ...]:
         front, back = np.clip(f, 0.0, 1.0), np.clip(-f, 0.0, 1.0)

@@ -94,6 +94,9 @@ def _spline(q: FloatArray, times: FloatArray, low: np.typing.NDArray[np.intp], x
     """Hermite interpolation of hemisphere-continuous quaternions (K,4) with central tangents, at rest at both ends."""
     tangents = np.zeros_like(q)
     tangents[1:-1] = (q[2:] - q[:-2]) / np.maximum(times[2:] - times[:-2], 1e-6)[:, None]
+    # A pose that is held is reached and left at rest, or the path would swing out beyond it.
+    still = np.linalg.norm(np.diff(q, axis=0), axis=1) < 1e-6
+    tangents[1:-1][still[1:] | still[:-1]] = 0.0
     high = np.minimum(low + 1, len(times) - 1)
     gap = (times[high] - times[low])[:, None]
     x = x[:, None]
