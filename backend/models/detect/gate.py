@@ -5,10 +5,12 @@ Decides by the geometry of the `Person` alone; knows no detector and no picture.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
+from fleximo.bones import SEEN
 from fleximo.errors import FleximoError, Notice
 from fleximo.layouts import OPENPOSE_18
 from fleximo.person import Person
@@ -18,14 +20,7 @@ __all__ = ["no_person", "with_notices"]
 _SMALL_TORSO_PX = 120.0
 _TURNED_DEGREES = 40.0
 _BACK_DEGREES = 120.0
-_PARTS = {
-    "head": ("nose",),
-    "left arm": ("left_elbow", "left_wrist"),
-    "right arm": ("right_elbow", "right_wrist"),
-    "hips": ("left_hip", "right_hip"),
-    "left leg": ("left_knee", "left_ankle"),
-    "right leg": ("right_knee", "right_ankle"),
-}
+_LEANING_DEGREES = 50.0
 
 
 def no_person() -> FleximoError:
@@ -43,6 +38,7 @@ def with_notices(person: Person, people: int = 1, chosen: int = 0) -> Person:
     found = (
         _several_people(people, chosen),
         _limb_out_of_frame(person),
+        _not_upright(person),
         _facing(person),
         _arm_overlaps_torso(person),
         _small(person),
@@ -61,17 +57,35 @@ def _several_people(people: int, chosen: int) -> Notice | None:
 
 
 def _limb_out_of_frame(person: Person) -> Notice | None:
-    cropped = []
-    for part, names in _PARTS.items():
-        if any(person.body_confidence[OPENPOSE_18.index(name)] == 0.0 for name in names):
-            cropped.append(part)
-    if not cropped:
+    def unseen(name: str) -> bool:
+        return bool(person.body_confidence[OPENPOSE_18.index(name)] < SEEN)
+
+    parts = ["head"] if unseen("nose") and unseen("left_ear") and unseen("right_ear") else []
+    for side in ("left", "right"):
+        for limb, end, middle, last in (("arm", "hand", "elbow", "wrist"), ("leg", "foot", "knee", "ankle")):
+            if unseen(f"{side}_{middle}"):
+                parts.append(f"{side} {limb}")
+            elif unseen(f"{side}_{last}"):
+                parts.append(f"{side} {end}")
+    if not parts:
         return None
-    legs = any(part in cropped for part in ("hips", "left leg", "right leg"))
-    remedy = "Use a photo that shows the whole person, or extend the canvas."
-    if legs:
-        remedy = "The upper body moves and the legs are held. " + remedy
-    return Notice("limb_out_of_frame", f"Outside the photo: {', '.join(cropped)}.", remedy)
+    remedy = "Use a photo that shows the whole person, or set the hidden points by hand (`--points FILE`)."
+    if unseen("left_ankle") and unseen("right_ankle"):
+        remedy = f"Only the upper body moves: the legs are held and travel is left out. {remedy}"
+    return Notice("limb_out_of_frame", f"Not to be seen in the photo: {', '.join(parts)}.", remedy)
+
+
+def _not_upright(person: Person) -> Notice | None:
+    hips = (person.point("left_hip") + person.point("right_hip")) / 2.0
+    up = person.point("neck") - hips
+    lean = math.degrees(math.atan2(float(up[0]), -float(up[1])))
+    if abs(lean) <= _LEANING_DEGREES:
+        return None
+    return Notice(
+        "not_upright",
+        f"The person lies or the photo stands on its side: the trunk leans by {abs(lean):.0f} degrees.",
+        "Turn the photo so that the person stands upright.",
+    )
 
 
 def _facing(person: Person) -> Notice | None:

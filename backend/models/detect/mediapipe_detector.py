@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 
 from backend.models.detect import gate
-from backend.models.detect.cutout import share_of, torso_of
+from backend.models.detect.cutout import cut_out, share_of, torso_of
 from backend.models.detect.face_points import FACE_68_OF_MESH
 from backend.models.detect.mediapipe_models import Sighting
 from backend.models.detect.outline import Rgb, refine_mask
 from backend.models.detect.people import find_people
 from backend.photo import Photo
 from fleximo.arrays import BoolArray, FloatArray
-from fleximo.bones import measure_bones
+from fleximo.bones import SEEN, measure_bones
 from fleximo.errors import FleximoError
 from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND, WHOLEBODY_128
 from fleximo.person import Person
@@ -49,8 +49,6 @@ def detect_person(photo: Photo, *, choose: int | Sequence[float] | None = None, 
         raise gate.no_person()
     chosen = _choose(people, choose, to_photo)
     points, confidence, body_m = _named_points(people[chosen])
-    outside = (points * to_photo < 0.0).any(axis=1) | (points * to_photo > photo.size).any(axis=1)
-    confidence[outside] = 0.0
     person = Person(
         points_px=points * to_photo,
         confidence=confidence,
@@ -76,19 +74,36 @@ def _work_picture(photo: Photo) -> Rgb:
 
 def _mask(work: Rgb, people: list[Sighting], chosen: int, photo_size: tuple[int, int]) -> BoolArray:
     """(H,W) of the photo: the chosen person's outline."""
-    seen = people[chosen]
-    bodies = [_named_points(person)[0][BODY] for person in people]
-    others = [(person.segmentation, body) for person, body in zip(people, bodies) if person is not seen]
-    soft = share_of(seen.segmentation, bodies[chosen], others)
-    hands = tuple(hand for hand in (seen.left_hand_px, seen.right_hand_px) if hand is not None)
-    mask = refine_mask(work, soft, torso_of(bodies[chosen]), hands)
+    named = [_named_points(person) for person in people]
+    body, confidence = named[chosen][0][BODY], named[chosen][1]
+    others = [(people[i].segmentation, named[i][0][BODY]) for i in range(len(people)) if i != chosen]
+    soft = share_of(people[chosen].segmentation, body, others)
+    hands = tuple(named[chosen][0][hand] for hand in (LEFT_HAND, RIGHT_HAND) if confidence[hand].max() > 0.0)
+    mask = refine_mask(work, soft, torso_of(body), hands)
+    if _uncovered(mask, body, confidence[BODY]) > 0.15:  # the segmentation ends where MediaPipe's own crop does
+        mask |= cut_out(work, body, confidence[BODY] >= SEEN)
     if mask.shape == (photo_size[1], photo_size[0]):
         return mask
     return np.asarray(cv2.resize(mask.astype(np.uint8) * 255, photo_size, interpolation=cv2.INTER_CUBIC) > 127)
 
 
+def _uncovered(mask: BoolArray, body_px: FloatArray, confidence: FloatArray) -> float:
+    """The share of the worst covered of the visible limbs that lies outside the mask."""
+    worst = 0.0
+    for limb in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")):
+        for side in ("left", "right"):
+            start, stop = _columns(*(f"{side}_{end}" for end in limb))
+            if min(confidence[start], confidence[stop]) > 0.5:
+                reach = 1.12 if limb[1] == "ankle" else 1.0  # into the shoe
+                along = body_px[start] + np.linspace(0.0, reach, 24)[:, None] * (body_px[stop] - body_px[start])
+                columns, rows = along.astype(int).T
+                inside = mask[rows.clip(0, mask.shape[0] - 1), columns.clip(0, mask.shape[1] - 1)]
+                worst = max(worst, 1.0 - float(inside.mean()))
+    return worst
+
+
 def _named_points(sighting: Sighting) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Points (128,2) px of the picture, confidence (128,) and body (18,3) m of one sighting."""
+    """Points (128,2) px of the picture, confidence (128,), 0 outside the picture, and body (18,3) m of one sighting."""
     points, confidence = np.zeros((len(WHOLEBODY_128), 2)), np.zeros(len(WHOLEBODY_128))
     body_m = np.zeros((18, 3))
     for name, landmark in _BLAZEPOSE.items():
@@ -106,17 +121,24 @@ def _named_points(sighting: Sighting) -> tuple[FloatArray, FloatArray, FloatArra
         wrist, elbow = _columns(f"{side}_wrist", f"{side}_elbow")
         if hand is not None and _hand_fits(hand, points[wrist], points[elbow]):
             points[columns], confidence[columns] = hand, confidence[wrist]
+    height, width = sighting.segmentation.shape
+    confidence[(points < 0.0).any(axis=1) | (points > [width, height]).any(axis=1)] = 0.0
     return points, confidence.clip(0.0, 1.0), body_m
 
 
 def yaw_of(body_m: FloatArray) -> float:
     """Degrees by which the trunk is turned from the camera: positive = front to the picture's right, +-180 = back view.
 
-    `body_m` (18,3) in the axes of `Person.body_m`. The front is left x up of the line through shoulders and hips.
+    `body_m` (18,3) in the axes of `Person.body_m`. The front is left x up of the trunk itself, so that somebody lying
+    or upside down is not taken for a back view.
     """
-    across = body_m[_columns("left_shoulder", "left_hip")] - body_m[_columns("right_shoulder", "right_hip")]
-    x, z = across[:, 0].sum(), across[:, 2].sum()
-    return math.degrees(math.atan2(-z, x))
+    left_shoulder, right_shoulder, left_hip, right_hip = body_m[
+        _columns("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+    ]
+    left = left_shoulder - right_shoulder + left_hip - right_hip
+    up = left_shoulder + right_shoulder - left_hip - right_hip
+    front = np.cross(left, up)
+    return math.degrees(math.atan2(front[0], front[2]))
 
 
 def _columns(*names: str) -> list[int]:

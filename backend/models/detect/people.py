@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from backend.models.detect.mediapipe_models import Sighting, find_faces, look
+from backend.models.detect.outline import Rgb
 from fleximo.arrays import FloatArray
 
 __all__ = ["find_people", "trunk_px"]
@@ -19,26 +19,30 @@ _HEAD = slice(0, 11)
 _MAX_PEOPLE = 5
 _SMALL = 0.45  # of the photo's longer side: below it a second look at a crop pays
 
-_Rgb = npt.NDArray[np.uint8]
 _Box = tuple[int, int, int, int]  # left, top, right, bottom; half-open
 
 
-def find_people(rgb: _Rgb) -> list[Sighting]:
+def find_people(rgb: Rgb) -> list[Sighting]:
     """Everybody worth animating in a picture (H,W,3), from left to right; empty where there is nobody.
 
-    First the most prominent person, then whoever the face detector finds beside him, then whoever is seen once the
-    people found so far are painted over.
+    Where the face detector finds several faces, each person is looked at without the others' faces, for MediaPipe
+    melts people who stand close into one. Then whoever is seen once those found so far are painted over is added.
     """
-    first = _first(rgb)
-    if first is None:
-        return []
-    people = [first]
-    for face in find_faces(rgb):
-        if len(people) < _MAX_PEOPLE and not any(_has_face(person, face) for person in people):
-            _add(people, _look_at(rgb, _body_box(face, rgb)), face)
+    faces = find_faces(rgb)
+    people: list[Sighting] = []
+    if len(faces) > 1:
+        for i, face in enumerate(faces[:_MAX_PEOPLE]):
+            found = _look_at(rgb, _body_box(face, np.delete(faces, i, axis=0), rgb))
+            if found is not None and _has_face(found, face):
+                _add(people, _second_look(rgb, found), has_face=True)
+    if not people:
+        first = _first(rgb, faces)
+        if first is None:
+            return []
+        people.append(first)
     while len(people) < _MAX_PEOPLE:
         other = look(_painted_over(rgb, people))
-        if other is None or not _add(people, other, None):
+        if other is None or not _add(people, _second_look(rgb, other), has_face=False):
             break
     return sorted(people, key=lambda person: float(_centre(person)[0]))
 
@@ -48,38 +52,33 @@ def trunk_px(sighting: Sighting) -> float:
     return float(np.linalg.norm(sighting.body_px[_SHOULDERS].mean(axis=0) - sighting.body_px[_HIPS].mean(axis=0)))
 
 
-def _first(rgb: _Rgb) -> Sighting | None:
+def _first(rgb: Rgb, faces: FloatArray) -> Sighting | None:
     """The most prominent person: at full size, else around a face, else in overlapping tiles."""
     height, width = rgb.shape[:2]
     found = look(rgb)
-    if found is None:
-        for face in find_faces(rgb):
-            found = _look_at(rgb, _body_box(face, rgb))
-            if found is not None:
-                break
-    for box in _tiles(width, height) if found is None else []:
+    if found is not None:
+        box = _box_of(found.body_px)
+        small = (box[2:] - box[:2]).max() < _SMALL * max(width, height)
+        return _second_look(rgb, found) if small else found
+    for box in (*(_body_box(face, faces[:0], rgb) for face in faces), *_tiles(width, height)):
         found = _look_at(rgb, box)
         if found is not None:
-            break
-    if found is None:
-        return None
-    return _second_look(rgb, found)
+            return _second_look(rgb, found)
+    return None
 
 
-def _second_look(rgb: _Rgb, found: Sighting) -> Sighting:
-    """Looks again at a crop around a person who is small in the picture, and keeps the surer of the two."""
+def _second_look(rgb: Rgb, found: Sighting) -> Sighting:
+    """Looks again at a crop that holds the whole body found, and takes it if it is the same person, as surely seen."""
     height, width = rgb.shape[:2]
     box = _box_of(found.body_px)
-    extent = max(box[2] - box[0], box[3] - box[1])
-    if extent >= _SMALL * max(width, height):
+    again = _look_at(rgb, _grown(box, 0.25 * float((box[2:] - box[:2]).max()), width, height))
+    if again is None or again.visibility.mean() < found.visibility.mean() - 0.03:
         return found
-    again = _look_at(rgb, _grown(box, 0.4 * extent, width, height))
-    if again is None or np.linalg.norm(_centre(again) - _centre(found)) > trunk_px(found):
-        return found
-    return again if again.visibility.mean() >= found.visibility.mean() - 0.02 else found
+    apart = np.linalg.norm(again.body_px - found.body_px, axis=1)[_SHOULDERS + _HIPS]
+    return again if apart.max() < 0.3 * trunk_px(found) else found
 
 
-def _look_at(rgb: _Rgb, box: _Box) -> Sighting | None:
+def _look_at(rgb: Rgb, box: _Box) -> Sighting | None:
     """Looks at a part of the picture; the result is in the whole picture's px."""
     left, top, right, bottom = box
     if min(right - left, bottom - top) < 32:
@@ -93,26 +92,23 @@ def _look_at(rgb: _Rgb, box: _Box) -> Sighting | None:
     return Sighting(**{**moved.__dict__, "segmentation": segmentation})
 
 
-def _add(people: list[Sighting], other: Sighting | None, face: FloatArray | None) -> bool:
+def _add(people: list[Sighting], other: Sighting, *, has_face: bool) -> bool:
     """Appends `other` if it is a person of his own, not somebody found already and not a ghost of the painting."""
-    if other is None or (face is not None and not _has_face(other, face)):
-        return False
-    largest = max(trunk_px(person) for person in people)
-    near = min(float(np.linalg.norm(_centre(other) - _centre(person))) for person in people)
-    sure = float(other.visibility[_SHOULDERS + _HIPS].mean()) > 0.7 or face is not None
-    if not sure or trunk_px(other) < 0.2 * largest or near < 0.5 * trunk_px(other):
+    if not has_face and float(other.visibility[_SHOULDERS + _HIPS].mean()) <= 0.7:
         return False
     mine = other.segmentation > 0.5
-    taken = np.zeros_like(mine)
-    for person in people:
-        taken |= person.segmentation > 0.5
-    if mine.sum() < 0.3 * trunk_px(other) ** 2 or (mine & taken).sum() > 0.5 * mine.sum():
+    if mine.sum() < 0.3 * trunk_px(other) ** 2:
         return False
+    for person in people:
+        near = float(np.linalg.norm(_centre(other) - _centre(person))) < 0.5 * trunk_px(other)
+        ghost = (mine & (person.segmentation > 0.5)).sum() > 0.5 * mine.sum() and not has_face
+        if near or ghost or trunk_px(other) < 0.2 * trunk_px(person):
+            return False
     people.append(other)
     return True
 
 
-def _painted_over(rgb: _Rgb, people: list[Sighting]) -> _Rgb:
+def _painted_over(rgb: Rgb, people: list[Sighting]) -> Rgb:
     """The picture with everybody found so far replaced by the mean colour around him."""
     taken = np.zeros(rgb.shape[:2], dtype=np.uint8)
     for person in people:
@@ -140,11 +136,17 @@ def _box_of(points_px: FloatArray) -> FloatArray:
     return np.concatenate([points_px.min(axis=0), points_px.max(axis=0)])
 
 
-def _body_box(face: FloatArray, rgb: _Rgb) -> _Box:
-    """Where the body under a face can be: 8 face heights down, 4 to each side."""
+def _body_box(face: FloatArray, others: FloatArray, rgb: Rgb) -> _Box:
+    """Where the body under a face can be: 12 face boxes down and 5 to each side, but not as far as other faces."""
     size = float((face[2:] - face[:2]).max())
     middle = float(face[0] + face[2]) / 2.0
-    box = np.array([middle - 4.0 * size, face[1] - 1.5 * size, middle + 4.0 * size, face[3] + 8.0 * size])
+    left, right = middle - 5.0 * size, middle + 5.0 * size
+    for other in others:
+        if float(other[0] + other[2]) / 2.0 < middle:
+            left = max(left, min(float(other[2]), middle - size))
+        else:
+            right = min(right, max(float(other[0]), middle + size))
+    box = np.array([left, face[1] - 1.5 * size, right, face[3] + 12.0 * size])
     return _grown(box, 0.0, rgb.shape[1], rgb.shape[0])
 
 
