@@ -14,7 +14,7 @@ import numpy as np
 from fleximo import rotations as rot
 from fleximo.errors import FleximoError
 from fleximo.motion import Motion
-from fleximo.moves import floor, gestures, locomotion
+from fleximo.moves import dance, floor, gestures, locomotion, sports
 from fleximo.moves.base import Body, Cue, Move, Place, to_motion
 from fleximo.moves.easing import envelope
 from fleximo.plan import MotionPlan, Segment
@@ -30,18 +30,32 @@ _ENTRIES = (
     Move("run", locomotion.run, ("arms",), uses_legs=True, cyclic=True),
     Move("march", locomotion.march, ("arms",), uses_legs=True, cyclic=True),
     Move("wave", gestures.wave, ("arm",), uses_legs=False, cyclic=True),
+    Move("jump", sports.jump, ("arms",), uses_legs=True, cyclic=True),
+    Move("jumping_jacks", sports.jumping_jacks, ("arms",), uses_legs=True, cyclic=True),
     Move("squat", floor.squat, ("spine", "arms"), uses_legs=True, cyclic=True),
+    Move("lunge", floor.lunge, ("arms",), uses_legs=True),
+    Move("kneel", floor.kneel, ("arms",), uses_legs=True, ends="kneeling"),
+    Move("dance", dance.dance, ("spine", "head", "arms"), uses_legs=True, side="both"),
+    Move("spin_dance", dance.spin_dance, ("arms",), uses_legs=True, side="both"),
     Move("clap", gestures.clap, ("arms",), uses_legs=False, cyclic=True, side="both"),
+    Move("sit_down", floor.sit_down, ("arms",), uses_legs=True, ends="seated"),
+    Move("stand_up", floor.stand_up, ("arms",), uses_legs=True, starts="seated"),
+    Move("kick", sports.kick, ("arms",), uses_legs=True),
+    Move("punch", sports.punch, ("spine", "arms"), uses_legs=False, side="both"),
+    Move("throw", sports.throw, ("spine", "arms"), uses_legs=False),
+    Move("catch", sports.catch, ("spine", "arms"), uses_legs=False, side="both"),
     Move("turn", locomotion.turn, (), uses_legs=True, side="left"),
     Move("bow", gestures.bow, ("spine", "head", "arms"), uses_legs=True),
     Move("nod", gestures.nod, ("head",), uses_legs=False, cyclic=True),
     Move("shake_head", gestures.shake_head, ("head",), uses_legs=False, cyclic=True),
+    Move("golf_swing", sports.golf_swing, ("spine", "arms"), uses_legs=True),
     Move("cross_arms", gestures.cross_arms, ("arms",), uses_legs=False, side="both"),
     Move("raise_arms", gestures.raise_arms, ("arm",), uses_legs=False, side="both"),
     Move("stretch", gestures.stretch, ("spine", "head", "arms"), uses_legs=False, side="both"),
     Move("point", gestures.point, ("arm",), uses_legs=False),
     Move("shrug", gestures.shrug, ("arms", "head"), uses_legs=False, side="both"),
     Move("salute", gestures.salute, ("arm",), uses_legs=False),
+    Move("pick_up", floor.pick_up, ("spine", "arm"), uses_legs=True),
     Move("drink", gestures.drink, ("arm", "head"), uses_legs=False),
 )
 

@@ -1,14 +1,30 @@
-"""Moves that go down to the floor. Each is one pure function from `Cue` to `Tracks`."""
+"""Moves that go down and come up again: squat, lunge, kneel, sit, pick up. Each is one pure function of a `Cue`.
+
+Owns the held postures "seated" and "kneeling", which other moves can be laid over.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fleximo.moves.base import SIDES, Cue, Tracks
-from fleximo.moves.easing import ease
-from fleximo.moves.posing import HANGING, ArmPose, arm_keys, standing
+from fleximo import rotations as rot
+from fleximo.arrays import FloatArray
+from fleximo.moves.base import SIDES, Cue, Place, Tracks
+from fleximo.moves.easing import bump, ease, envelope, flow
+from fleximo.moves.flight import lift_heel
+from fleximo.moves.footwork import Step, play_steps
+from fleximo.moves.posing import HANGING, ArmPose, arm_keys, pose_arm, standing
 
-__all__ = ["squat"]
+__all__ = ["kneel", "kneeling", "lunge", "pick_up", "rise", "seated", "sit_down", "squat", "stand_up"]
+
+_HIPS = ArmPose((0.235, -0.24, 0.03), (1.0, -0.1, -0.45), (-0.75, -0.55, 0.5), (-0.8, 0.3, -0.5))
+_THIGH = ArmPose((0.13, -0.27, 0.27), (0.8, -0.1, -0.6), (-0.05, -0.25, 1.0), (0.0, -1.0, -0.2))
+_KNEE = ArmPose((0.12, -0.24, 0.34), (0.8, -0.2, -0.5), (-0.05, -0.4, 1.0), (0.0, -1.0, -0.3))
+_SPLIT = 0.78  # m between the feet of a kneel or lunge, of which 0.29 lie before the pelvis
+
+
+def _other(side: str) -> str:
+    return "right" if side == "left" else "left"
 
 
 def squat(cue: Cue) -> Tracks:
@@ -28,4 +44,279 @@ def squat(cue: Cue) -> Tracks:
     for i, side in enumerate(SIDES):
         tracks.set_arm(side, arm_keys(cue, side, [(time, front if value else HANGING) for time, value in keys]))
         tracks.knees[:, i] += down[:, None] * np.array([0.45 * cue.body.sign(side), 0.0, 0.0])
+    return tracks
+
+
+def lunge(cue: Cue) -> Tracks:
+    """Steps out, sinks until the rear knee nearly touches the floor, pushes back; `repeats` times, sides in turn.
+
+    The side steps first. Directions: forward (the default), backward, left, right (a lunge to that side).
+    """
+    tracks = standing(cue)
+    t, period = cue.t, cue.end / cue.repeats
+    first = "right" if cue.side == "both" else cue.side
+    steps: list[Step] = []
+    way, down = np.zeros((len(t), 2)), np.zeros(len(t))
+    heels = {side: np.zeros(len(t)) for side in SIDES}
+    bent = np.zeros((len(t), 2))
+    for k in range(cue.repeats):
+        side = first if k % 2 == 0 else _other(first)
+        if cue.direction in SIDES:
+            side = str(cue.direction)
+        x, z = {"backward": (0.0, -_SPLIT), "left": (0.62, 0.0), "right": (-0.62, 0.0)}.get(
+            cue.direction or "", (0.0, _SPLIT)
+        )
+        at = (k + np.array([0.0, 0.06, 0.27, 0.46, 0.58, 0.72, 0.94, 1.0])) * period
+        place = Place(x * cue.body.scale, z * cue.body.scale)
+        strike = -38.0 if z < 0.0 else 10.0
+        steps.append(Step(side, at[1], at[2], place, height=0.10, push=18.0, strike=strike, roll=0.1, flat=0.12))
+        steps.append(Step(side, at[5], at[6], Place(), height=0.10, push=30.0, strike=6.0, roll=0.14))
+        gone = ease(t, [(at[0], 0.0), (at[3], 1.0), (at[4], 1.0), (at[7], 0.0)])
+        sink = flow(t, [(at[0], 0.0), (at[2], 0.25), (at[3], 1.0), (at[4], 1.0), (at[5], 0.45), (at[7], 0.0)])
+        share = 0.70 if x else (0.49 / _SPLIT if z > 0.0 else 0.29 / _SPLIT)
+        way += gone[:, None] * np.array([x, z]) * share
+        down += sink
+        rear = side if z < 0.0 else _other(side)
+        if not x:
+            raised = [(at[1], 0.0), (at[3], 64.0), (at[4], 64.0), (at[5] + 0.02 * period, 36.0)]
+            heels[rear] += flow(t, [*raised, (at[5] if rear == side else at[6], 36.0 if rear == side else 0.0)])
+        bent[:, SIDES.index(side)] += sink
+    play_steps(tracks, t, steps)
+    sideways = cue.direction in SIDES
+    for side in SIDES:
+        lift_heel(tracks, side, heels[side] * (tracks.contacts[:, SIDES.index(side)] | (heels[side] < 1e-9)))
+    scale = cue.body.scale
+    tracks.pelvis += np.stack((way[:, 0], -(0.33 if sideways else 0.40) * down, way[:, 1]), axis=1) * scale
+    if sideways:
+        tracks.pelvis[:, 2] -= 0.10 * scale * down
+        tracks.turn_pelvis(pitch=20.0 * down)
+        lean = np.sign(way[:, 0]) * down
+        tracks.bend_spine(pitch=8.0 * down, tilt=4.0 * lean)
+        tracks.turn_head(pitch=-18.0 * down)
+    else:
+        tracks.turn_pelvis(pitch=6.0 * down)
+        tracks.bend_spine(pitch=-4.0 * down)
+    ends = min(0.22 * period, 0.4)
+    for side in SIDES:
+        keys = [(0.0, HANGING), (ends, _HIPS), (cue.end - ends, _HIPS), (cue.end, HANGING)]
+        tracks.set_arm(side, arm_keys(cue, side, keys))
+        tracks.set_fingers(side, t, [(0.0, "relaxed"), (ends, "flat"), (cue.end - ends, "flat"), (cue.end, "relaxed")])
+    return tracks
+
+
+def _sit(tracks: Tracks, share: FloatArray, lean: FloatArray) -> None:
+    """Brings the hips down and back by `share` of the way to a seat at knee height, bent forward by `lean`."""
+    body = tracks.body
+    shin = float(np.linalg.norm(body.offset("left_ankle")))
+    thigh = float(np.linalg.norm(body.offset("left_knee")))
+    seat = body.ankle_height + shin - float(body.offset("left_hip")[1]) - body.stand_height
+    tracks.pelvis += np.stack((np.zeros(len(share)), seat * share, -(thigh + 0.03) * share), axis=1)
+    tracks.pelvis += np.stack((np.zeros(len(lean)), 0.0 * lean, 0.10 * lean * share), axis=1) * body.scale
+    tracks.turn_pelvis(pitch=26.0 * lean)
+    tracks.bend_spine(pitch=22.0 * lean)
+    tracks.turn_head(pitch=-30.0 * lean)
+
+
+def sit_down(cue: Cue) -> Tracks:
+    """Sits down on a seat at knee height and stays; with more `repeats` gets up in between. Side means nothing."""
+    tracks = standing(cue)
+    t, period = cue.t, cue.end / cue.repeats
+    share, lean, arms = [(0.0, 0.0)], [(0.0, 0.0)], [(0.0, HANGING)]
+    for k in range(cue.repeats):
+        last = k == cue.repeats - 1
+        at = (k + np.array([0.0, 0.10, 0.38, 0.66, 0.84] if last else [0.0, 0.06, 0.24, 0.42, 0.50])) * period
+        share += [(at[1], 0.02), (at[2], 0.52), (at[3], 1.0)]
+        lean += [(at[1], 0.10), (at[2], 1.0), (at[3], 0.45), (at[4], 0.0)]
+        arms += [(at[2], _reaching()), (at[3], _THIGH)]
+        if not last:
+            _get_up(share, lean, arms, at[4], (k + 1) * period)
+    for keys in (share, lean):
+        keys.append((cue.end, keys[-1][1]))
+    arms.append((cue.end, _THIGH))
+    _sit(tracks, flow(t, share), flow(t, lean))
+    _seated_arms(cue, tracks, arms)
+    return tracks
+
+
+def _reaching() -> ArmPose:
+    """Arms a little forward, for balance on the way down or up."""
+    return ArmPose((0.20, -0.12, 0.36), (0.8, -0.6, -0.4), (0.0, -0.2, 1.0), (-0.3, -1.0, 0.0))
+
+
+def _get_up(
+    share: list[tuple[float, float]],
+    lean: list[tuple[float, float]],
+    arms: list[tuple[float, ArmPose]],
+    a: float,
+    b: float,
+) -> None:
+    """Keys from seated at `a` to standing at `b`: first the nose over the toes, then the knees."""
+    d = b - a
+    share += [(a, 1.0), (a + 0.24 * d, 0.97), (a + 0.50 * d, 0.50), (a + 0.84 * d, 0.0)]
+    lean += [(a, 0.0), (a + 0.30 * d, 1.05), (a + 0.52 * d, 0.85), (a + 0.88 * d, 0.0)]
+    arms += [(a, _THIGH), (a + 0.22 * d, _KNEE), (a + 0.50 * d, _reaching()), (a + 0.90 * d, HANGING)]
+
+
+def _seated_arms(cue: Cue, tracks: Tracks, keys: list[tuple[float, ArmPose]]) -> None:
+    for side in SIDES:
+        tracks.set_arm(side, arm_keys(cue, side, keys, through=True))
+
+
+def stand_up(cue: Cue) -> Tracks:
+    """Gets up from the seat; with more `repeats` sits down again in between. Side and direction mean nothing."""
+    tracks = standing(cue)
+    period = cue.end / cue.repeats
+    share, lean = [(0.0, 1.0)], [(0.0, 0.0)]
+    arms = [(0.0, _THIGH)]
+    for k in range(cue.repeats):
+        start = k * period
+        if k:
+            share += [(start, 0.0), (start + 0.22 * period, 0.55), (start + 0.42 * period, 1.0)]
+            lean += [(start, 0.0), (start + 0.22 * period, 1.0), (start + 0.46 * period, 0.0)]
+            arms += [(start, HANGING), (start + 0.2 * period, _reaching()), (start + 0.42 * period, _THIGH)]
+        _get_up(share, lean, arms, start + (0.48 if k else 0.08) * period, start + period)
+    for keys in (share, lean):
+        keys.append((cue.end, 0.0))
+    arms.append((cue.end, HANGING))
+    _sit(tracks, flow(cue.t, share), flow(cue.t, lean))
+    _seated_arms(cue, tracks, arms)
+    return tracks
+
+
+def seated(cue: Cue) -> Tracks:
+    """The posture that `sit_down` ends in, held and breathing over the whole cue."""
+    tracks = standing(cue)
+    _sit(tracks, np.ones(cue.frames), np.zeros(cue.frames))
+    for side in SIDES:
+        tracks.set_arm(side, arm_keys(cue, side, [(0.0, _THIGH), (max(cue.end, 1e-3), _THIGH)]))
+    return tracks
+
+
+def _kneel(
+    cue: Cue, tracks: Tracks, side: str, back: FloatArray, lift: FloatArray, sink: FloatArray, pitch: FloatArray
+) -> None:
+    """Puts the `side` foot back by `back` of the split, its heel up by `pitch` degrees, and the hips down by `sink`.
+
+    Where `lift` (m) is above 0 the foot is in the air.
+    """
+    body, i = tracks.body, SIDES.index(side)
+    flying = lift > 0.0
+    tracks.balls[:, i] += np.stack((np.zeros(len(back)), lift, -_SPLIT * back), axis=1) * body.scale
+    tracks.contacts[:, i] = ~flying
+    lift_heel(tracks, side, pitch, in_air=lift)
+    tracks.pelvis += np.stack((0.0 * sink, -0.415 * sink, -0.31 * np.maximum(0.6 * back, sink)), axis=1) * body.scale
+    tracks.turn_pelvis(pitch=4.0 * sink)
+
+
+def kneel(cue: Cue) -> Tracks:
+    """Steps back and goes down on the knee of its side, and stays; with more `repeats` gets up in between."""
+    tracks = standing(cue)
+    period = cue.end / cue.repeats
+    keys: list[tuple[float, str]] = []
+    for k in range(cue.repeats):
+        last = k == cue.repeats - 1
+        start = k * period
+        keys.append((start + 0.04 * period, "down"))
+        keys.append((start + (0.80 if last else 0.48) * period, "kneeling"))
+        if not last:
+            keys.append((start + 0.56 * period, "up"))
+            keys.append((start + 0.98 * period, "standing"))
+    _play_kneel(cue, tracks, keys)
+    return tracks
+
+
+def rise(cue: Cue) -> Tracks:
+    """Gets up from the kneel of the same side into the neutral stance."""
+    tracks = standing(cue)
+    _play_kneel(cue, tracks, [(-1.0, "kneeling"), (0.05 * cue.end, "up"), (0.95 * cue.end, "standing")])
+    return tracks
+
+
+def kneeling(cue: Cue) -> Tracks:
+    """The posture that `kneel` ends in, held and breathing over the whole cue."""
+    tracks = standing(cue)
+    _play_kneel(cue, tracks, [(-1.0, "kneeling")])
+    return tracks
+
+
+def _play_kneel(cue: Cue, tracks: Tracks, keys: list[tuple[float, str]]) -> None:
+    """Plays (time, phase) pairs: each "down" runs until its "kneeling", each "up" until its "standing"."""
+    t, side = cue.t, "right" if cue.side == "both" else cue.side
+    front = _other(side)
+    start = 1.0 if keys[0][1] == "kneeling" else 0.0
+    back, sink = [(-2.0, start)], [(-2.0, start)]
+    pitch = [(-2.0, 76.0 * start)]
+    arms = {arm: [(-2.0, _KNEE if start and arm == front else HANGING)] for arm in SIDES}
+    lift = np.zeros(len(t))
+    for (a, phase), (b, _) in zip(keys, keys[1:]):
+        d = b - a
+        if phase == "down":
+            off, on = a + 0.10 * d, a + 0.42 * d
+            back += [(off, 0.0), (on, 1.0)]
+            sink += [(a + 0.2 * d, 0.0), (on, 0.24), (b - 0.05 * d, 1.0)]
+            pitch += [(a, 0.0), (off, 22.0), (on, 46.0), (b - 0.05 * d, 76.0)]
+            arms[front] += [(a + 0.3 * d, HANGING), (b, _KNEE)]
+        elif phase == "up":
+            off, on = a + 0.56 * d, a + 0.88 * d
+            back += [(off, 1.0), (on, 0.0)]
+            sink += [(a + 0.04 * d, 1.0), (off, 0.26), (on, 0.0)]
+            pitch += [(a + 0.05 * d, 76.0), (off, 50.0), (on - 0.08 * d, 8.0), (b, 0.0)]
+            arms[front] += [(a + 0.1 * d, _KNEE), (off + 0.1 * d, _KNEE), (b, HANGING)]
+        else:
+            continue
+        way = np.clip((t - off) / max(on - off, 1e-6), 0.0, 1.0)
+        lift = np.maximum(lift, 0.09 * np.clip(1.0 - (2.0 * way - 1.0) ** 4, 0.0, 1.0) ** 1.4)
+    _kneel(
+        cue, tracks, side, ease(t, _closed(back, cue)), lift, flow(t, _closed(sink, cue)), flow(t, _closed(pitch, cue))
+    )
+    down = flow(t, _closed(sink, cue))
+    tracks.bend_spine(pitch=16.0 * bump(down, 0.0, 1.0) + 6.0 * down)
+    tracks.turn_head(pitch=-4.0 * down)
+    for arm in SIDES:
+        tracks.set_arm(arm, arm_keys(cue, arm, [*arms[arm], (max(cue.end, arms[arm][-1][0] + 1e-3), arms[arm][-1][1])]))
+
+
+def _closed(keys: list[tuple[float, float]], cue: Cue) -> list[tuple[float, float]]:
+    return [*keys, (max(cue.end, keys[-1][0]) + 1.0, keys[-1][1])]
+
+
+def pick_up(cue: Cue) -> Tracks:
+    """Bends knees and hips, grasps something before the feet, brings it up to the chest, lets the arm down; `repeats`
+    times. Both takes it with both hands; direction means nothing."""
+    tracks = standing(cue)
+    t, period, scale = cue.t, cue.end / cue.repeats, cue.body.scale
+    down, hold, high = np.zeros(len(t)), np.zeros(len(t)), np.zeros(len(t))
+    fingers = [(0.0, "relaxed")]
+    for k in range(cue.repeats):
+        at = (k + np.array([0.0, 0.05, 0.36, 0.46, 0.70, 0.82, 1.0])) * period
+        down += ease(t, [(at[1], 0.0), (at[2], 1.0), (at[3], 1.0), (at[4] + 0.04 * period, 0.0)])
+        hold += envelope(t, at[1], at[2], at[5], at[6])
+        high += ease(t, [(at[3], 0.0), (at[4], 1.0), (at[5], 1.0), (at[6], 0.0)])
+        fingers += [(at[1], "relaxed"), (at[2] - 0.1, "open"), (at[3], "grip"), (at[5], "grip"), (at[6], "relaxed")]
+    lean = 0.0 if cue.side == "both" else cue.body.sign(cue.side)
+    tracks.pelvis += down[:, None] * np.array([0.04 * lean, -0.34, -0.20]) * scale
+    tracks.turn_pelvis(pitch=46.0 * down)
+    tracks.bend_spine(pitch=32.0 * down, turn=-8.0 * lean * down)
+    tracks.turn_head(pitch=-22.0 * down + 14.0 * high)
+    for i, side in enumerate(SIDES):
+        tracks.knees[:, i] += down[:, None] * np.array([0.35 * cue.body.sign(side), 0.0, 0.0])
+    for side in SIDES:
+        hang = arm_keys(cue, side, [(0.0, HANGING), (max(cue.end, 1e-3), HANGING)])
+        if side not in cue.sides():
+            rest = ArmPose((0.24, -0.16, 0.24), (0.9, -0.2, -0.6), (0.0, -0.5, 1.0), (-0.4, -1.0, 0.0))
+            brace = pose_arm(
+                cue.body, side, np.broadcast_to(rest.wrist, (len(t), 3)), rest.elbow, rest.fingers, rest.palm
+            )
+            tracks.set_arm(side, rot.slerp(hang, brace, down[:, None]))
+            continue
+        own = cue.body.sign(side)
+        floor = np.array([0.13 * own, 0.15, 0.30]) * scale + np.zeros((len(t), 1))
+        low = tracks.to_chest(floor, side) / scale
+        chest = np.array([0.09, 0.04, 0.27])
+        wrist = low + high[:, None] * (chest - low)
+        fingers_to = np.array([0.0, -1.0, 0.25]) + high[:, None] * np.array([-0.6, 1.2, 0.6])
+        palm = np.array([-0.6, -0.1, -0.8]) + high[:, None] * np.array([-0.2, 0.4, 0.3])
+        taken = pose_arm(cue.body, side, wrist, (0.8, -0.5, -0.5), fingers_to, palm)
+        tracks.set_arm(side, rot.slerp(hang, taken, hold[:, None]))
+        tracks.set_fingers(side, t, fingers)
     return tracks

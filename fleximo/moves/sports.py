@@ -1,31 +1,422 @@
-"""Moves of training and play. Each is one pure function from `Cue` to `Tracks`."""
+"""Moves of training and play. Each is one pure function of a `Cue` that starts and ends in the neutral stance."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fleximo.moves.base import SIDES, Cue, Tracks
-from fleximo.moves.easing import ease
-from fleximo.moves.posing import HANGING, ArmPose, arm_keys, standing
+from fleximo import rotations as rot
+from fleximo.arrays import FloatArray
+from fleximo.moves.base import SIDES, Cue, Place, Tracks, axes
+from fleximo.moves.easing import bump, ease, envelope, flow
+from fleximo.moves.flight import GRAVITY, Hop, hermite, lift_heel, play_hops
+from fleximo.moves.footwork import Step, play_steps
+from fleximo.moves.posing import HANGING, ArmPose, arm_keys, pose_arm, standing
 
-__all__ = ["squat"]
+__all__ = ["catch", "golf_swing", "jump", "jumping_jacks", "kick", "punch", "throw"]
+
+_WAYS = {"forward": (0.0, 1.0), "backward": (0.0, -1.0), "left": (1.0, 0.0), "right": (-1.0, 0.0)}
 
 
-def squat(cue: Cue) -> Tracks:
-    """Sits down into the knees with the arms held out in front, `repeats` times. Side and direction mean nothing."""
+def _other(side: str) -> str:
+    return "right" if side == "left" else "left"
+
+
+def _side_of(cue: Cue, k: int) -> str:
+    """The side of the k-th repeat: the cue's own, or left and right in turn for both."""
+    return SIDES[k % 2] if cue.side == "both" else cue.side
+
+
+def jump(cue: Cue) -> Tracks:
+    """Crouches, jumps with both feet and lands softly, `repeats` times; a direction travels half a metre each time.
+
+    The side means nothing.
+    """
     tracks = standing(cue)
-    period = cue.end / cue.repeats
-    keys = [(0.0, 0.0)]
+    scale, period = cue.body.scale, cue.end / cue.repeats
+    flight = min(0.30 * period, 0.42)
+    speed = GRAVITY * flight / 2.0
+    way = np.array(_WAYS.get(cue.direction or "", (0.0, 0.0))) * 0.55 * scale
+    knots, hops, arms = [(0.0, 0.0, 0.0)], [], [(0.0, HANGING)]
+    crouch: list[tuple[float, float]] = [(0.0, 0.0)]
+    back = ArmPose((0.33, -0.30, -0.26), (0.5, -0.2, -1.0), (0.0, -0.9, -0.5), (-1.0, 0.0, 0.3))
+    high = ArmPose((0.24, 0.60, 0.16), (0.8, -0.2, 0.3), (0.05, 1.0, 0.1), (-0.6, 0.0, 1.0))
+    soft = ArmPose((0.34, -0.12, 0.30), (0.8, -0.5, -0.4), (0.1, -0.3, 1.0), (-0.4, -1.0, 0.0))
     for k in range(cue.repeats):
         start = k * period
-        keys += [(start + 0.44 * period, 1.0), (start + 0.54 * period, 1.0), (start + period, 0.0)]
-    down = ease(cue.t, keys)
-    tracks.pelvis += down[:, None] * np.array([0.0, -0.40, -0.16]) * cue.body.scale
-    tracks.turn_pelvis(pitch=24.0 * down)
-    tracks.bend_spine(pitch=14.0 * down)
-    tracks.turn_head(pitch=-26.0 * down)
-    front = ArmPose((0.17, 0.30, 0.42), (0.7, -0.7, 0.0), (-0.05, 0.1, 1.0), (0.0, -1.0, 0.1))
-    for i, side in enumerate(SIDES):
-        tracks.set_arm(side, arm_keys(cue, side, [(time, front if value else HANGING) for time, value in keys]))
-        tracks.knees[:, i] += down[:, None] * np.array([0.45 * cue.body.sign(side), 0.0, 0.0])
+        low, off = start + 0.24 * period, start + 0.44 * period
+        on, absorbed = off + flight, off + flight + 0.10 * period
+        knots += [(low, -0.27, 0.0), (off, 0.07, speed), (on, 0.04, -speed), (absorbed, -0.20, 0.0)]
+        knots.append((start + period, 0.0, 0.0))
+        crouch += [(low, 1.0), (off, 0.0), (on, 0.12), (absorbed, 0.75), (start + period, 0.0)]
+        x, z = way * (k + 1)
+        hops.append(Hop(off, on, GRAVITY * flight**2 / 8.0 + 0.07 * scale, x=x, z=z))
+        arms += [(low, back), (off + 0.2 * flight, high), (on - 0.15 * flight, high), (absorbed, soft)]
+        arms.append((start + period, HANGING))
+    play_hops(tracks, cue.t, hops)
+    travel = (tracks.balls - tracks.balls[:1]).mean(axis=1) * np.array([1.0, 0.0, 1.0])
+    deep = flow(cue.t, crouch)
+    # hermite in the air is a parabola only where the speeds fit the height: they do, by v = g T / 2
+    tracks.pelvis += travel + _column(hermite(cue.t, knots) * scale, 1) + _column(-0.13 * deep * scale, 2)
+    tracks.turn_pelvis(pitch=26.0 * deep)
+    tracks.bend_spine(pitch=20.0 * deep)
+    tracks.turn_head(pitch=-30.0 * deep)
+    for side in SIDES:
+        tracks.set_arm(side, arm_keys(cue, side, arms, through=True))
+        tracks.set_fingers(side, cue.t, [(0.0, "relaxed")])
+    end_x, end_z = way * cue.repeats
+    tracks.exit = Place(float(end_x), float(end_z), 0.0)
     return tracks
+
+
+def _column(values: FloatArray, axis: int) -> FloatArray:
+    """(T,3) zeros with `values` (T,) along one axis."""
+    out = np.zeros((len(values), 3))
+    out[:, axis] = values
+    return out
+
+
+def jumping_jacks(cue: Cue) -> Tracks:
+    """Hops apart with the arms overhead and together again, `repeats` times. Side and direction mean nothing."""
+    tracks = standing(cue)
+    scale, period = cue.body.scale, cue.end / cue.repeats
+    hops, bounce = [], [(0.0, 0.0)]
+    arms = [(0.0, HANGING)]
+    out = ArmPose((0.66, 0.16, 0.05), (0.0, -1.0, -0.3), (1.0, 0.1, 0.0), (0.0, -0.3, 1.0))
+    high = ArmPose((0.10, 0.66, 0.05), (1.0, 0.2, 0.0), (-0.25, 1.0, 0.0), (-0.6, 0.0, 1.0))
+    for k in range(cue.repeats):
+        start = k * period
+        last = k == cue.repeats - 1
+        hops.append(Hop(start + 0.16 * period, start + 0.42 * period, 0.07 * scale, spread=0.26 * scale, after=9.0))
+        hops.append(
+            Hop(start + 0.62 * period, start + 0.86 * period, 0.07 * scale, after=0.0 if last else 9.0, push=34.0)
+        )
+        bounce += [(start + 0.10 * period, -0.06), (start + 0.29 * period, 0.03), (start + 0.52 * period, -0.05)]
+        bounce += [(start + 0.74 * period, 0.03), (start + 0.93 * period, -0.045), (start + period, -0.02)]
+        arms += [(start + 0.25 * period, out), (start + 0.47 * period, high), (start + 0.55 * period, high)]
+        arms += [(start + 0.78 * period, out), (start + period, HANGING)]
+    bounce[-1] = (cue.end, 0.0)
+    play_hops(tracks, cue.t, hops)
+    tracks.pelvis += _column(flow(cue.t, bounce) * scale, 1)
+    tracks.bend_spine(pitch=-120.0 * np.minimum(flow(cue.t, bounce), 0.0))
+    for side in SIDES:
+        tracks.set_arm(side, arm_keys(cue, side, arms, through=True, drag=0.02))
+        tracks.set_fingers(side, cue.t, [(0.0, "relaxed"), (0.3 * period, "open"), (cue.end, "relaxed")])
+    return tracks
+
+
+_GUARD = ArmPose((0.11, 0.20, 0.25), (0.35, -1.0, 0.1), (-0.25, 0.9, 0.35), (-1.0, 0.0, -0.1))
+
+
+def kick(cue: Cue) -> Tracks:
+    """Lifts the knee, snaps the foot out to hip height, draws it back and sets it down, `repeats` times.
+
+    Kicks forward unless a direction says otherwise (backward, left, right).
+    """
+    tracks = standing(cue)
+    period = cue.end / cue.repeats
+    guard_in, guard_out = min(0.22, 0.2 * cue.end), cue.end - min(0.3, 0.25 * cue.end)
+    for k in range(cue.repeats):
+        _kick_once(cue, tracks, _side_of(cue, k), k * period, period)
+    for side in SIDES:
+        guard = ArmPose((0.17, 0.10, 0.27), (0.6, -0.9, -0.2), (-0.2, 0.8, 0.6), (-1.0, 0.0, 0.0))
+        keys = [(0.0, HANGING), (guard_in, guard), (guard_out, guard), (cue.end, HANGING)]
+        tracks.set_arm(side, arm_keys(cue, side, keys))
+        tracks.set_fingers(
+            side, cue.t, [(0.0, "relaxed"), (guard_in, "fist"), (guard_out, "fist"), (cue.end, "relaxed")]
+        )
+    return tracks
+
+
+def _kick_once(cue: Cue, tracks: Tracks, side: str, start: float, period: float) -> None:
+    """One kick between `start` and `start + period`."""
+    i, sign, scale = SIDES.index(side), cue.body.sign(side), cue.body.scale
+    t = cue.t
+    off, chamber, out, drawn, on = (start + share * period for share in (0.16, 0.34, 0.48, 0.66, 0.88))
+    rest = tracks.balls[0, i].copy()
+    sideways = cue.direction in ("left", "right")
+    backward = cue.direction == "backward"
+    if sideways:
+        path = [(-0.02, 0.50, 0.10), (0.62, 0.80, 0.06), (0.06, 0.50, 0.10)]
+        foot = [20.0, 0.0, 15.0]
+    elif backward:
+        path = [(0.0, 0.34, 0.10), (0.02, 0.62, -0.80), (0.0, 0.34, 0.05)]
+        foot = [35.0, 60.0, 35.0]
+    else:
+        path = [(0.0, 0.50, 0.12), (-0.04, 0.92, 0.74), (0.0, 0.48, 0.20)]
+        foot = [35.0, -42.0, 20.0]
+    moves = [(x * sign, y, z) for x, y, z in path]
+    keys = [(off, (0.0, 0.0, 0.0)), (chamber, moves[0]), (out, moves[1]), (drawn, moves[2]), (on, (0.0, 0.0, 0.0))]
+    raised = flow(t, [(off, 0.0), (chamber, 0.55), (out, 1.0), (drawn, 0.5), (on, 0.0)])
+    flying = (t > off) & (t < on)
+    tracks.balls[:, i] += flow(t, [(time, tuple(np.array(move) * scale)) for time, move in keys])
+    tracks.balls[:, i] = np.where(
+        flying[:, None], tracks.balls[:, i], np.where((t >= on)[:, None], rest, tracks.balls[:, i])
+    )
+    pitch = flow(
+        t, [(off - 0.12 * period, 0.0), (off, 30.0), (chamber, foot[0]), (out, foot[1]), (drawn, foot[2]), (on, 0.0)]
+    )
+    tracks.feet[:, i] = rot.multiply(tracks.feet[:, i], axes(pitch=pitch))
+    tracks.toe_bend[:, i] += np.where(flying, 0.0, np.clip(pitch, 0.0, 55.0))
+    tracks.contacts[:, i] &= ~flying
+    tracks.pulls[:, i] &= ~flying
+    # The weight goes over the standing foot before the other leaves the floor, and stays until it is down again.
+    shift = envelope(t, start, off + 0.05 * period, drawn, start + period)
+    tracks.pelvis += shift[:, None] * np.array([-0.085 * sign, -0.03, 0.0]) * scale
+    if sideways:
+        tracks.turn_pelvis(tilt=26.0 * -sign * raised, turn=-10.0 * sign * raised)
+        tracks.bend_spine(tilt=-8.0 * sign * raised)
+        tracks.turn_head(tilt=10.0 * sign * raised, turn=20.0 * sign * raised)
+    elif backward:
+        tracks.turn_pelvis(pitch=38.0 * raised)
+        tracks.bend_spine(pitch=14.0 * raised)
+        tracks.turn_head(pitch=-30.0 * raised)
+    else:
+        tracks.turn_pelvis(pitch=-16.0 * raised, turn=14.0 * -sign * -raised)
+        tracks.bend_spine(pitch=6.0 * raised, turn=-10.0 * sign * raised)
+        tracks.turn_head(pitch=8.0 * raised)
+
+
+def punch(cue: Cue) -> Tracks:
+    """Takes the guard and strikes `repeats` straight punches out of the hips; both = left and right in turn.
+
+    Directions aim it: up (an uppercut), down, left, right.
+    """
+    tracks = standing(cue)
+    t = cue.t
+    lead = min(0.24, 0.28 * cue.end)
+    period = (cue.end - 2.0 * lead) / cue.repeats
+    aim = {"up": (0.10, 0.36, 0.34), "down": (0.06, -0.14, 0.46), "left": (0.0, 0.19, 0.48), "right": (0.0, 0.19, 0.48)}
+    target = aim.get(cue.direction or "", (0.05, 0.20, 0.52))
+    elbow = (0.3, -1.0, 0.2) if cue.direction == "up" else (0.8, -0.7, 0.0)
+    palm = (0.0, 0.2, -1.0) if cue.direction == "up" else (0.0, -1.0, 0.0)
+    struck = ArmPose(target, elbow, (0.0, 1.0, 0.3) if cue.direction == "up" else (-0.05, 0.0, 1.0), palm)
+    load = ArmPose((0.16, 0.13, 0.12), (0.5, -0.9, -0.6), (-0.2, 0.5, 0.8), (-1.0, -0.2, 0.0))
+    keys = {side: [(0.0, HANGING), (lead, _GUARD)] for side in SIDES}
+    drive = np.zeros(len(t))
+    for k in range(cue.repeats):
+        side, start = _side_of(cue, k), lead + k * period
+        keys[side] += [(start + 0.20 * period, load), (start + 0.48 * period, struck), (start + 0.58 * period, struck)]
+        keys[side].append((start + period, _GUARD))
+        turned = [
+            (start, 0.0),
+            (start + 0.2 * period, -0.35),
+            (start + 0.48 * period, 1.0),
+            (start + 0.6 * period, 1.0),
+        ]
+        once = ease(t, [*turned, (start + period, 0.0)])
+        drive = drive + cue.body.sign(side) * once
+        lift_heel(tracks, side, 34.0 * np.clip(once, 0.0, 1.0))
+    for side in SIDES:
+        keys[side] += [(cue.end - lead, _GUARD), (cue.end, HANGING)]
+        tracks.set_arm(side, arm_keys(cue, side, keys[side], drag=0.015))
+        fists = [(0.0, "relaxed"), (lead, "fist"), (cue.end - lead, "fist"), (cue.end, "relaxed")]
+        tracks.set_fingers(side, t, fists)
+    ready = envelope(t, 0.0, lead, cue.end - lead, cue.end)
+    yaw = {"left": 30.0, "right": -30.0}.get(cue.direction or "", 0.0) * ready
+    # A left punch turns the left shoulder forward, which is a turn to the right.
+    tracks.turn_pelvis(turn=-22.0 * drive + 0.5 * yaw, pitch=4.0 * ready)
+    tracks.bend_spine(turn=-24.0 * drive + 0.5 * yaw, pitch=8.0 * ready)
+    tracks.turn_head(turn=44.0 * drive, pitch=2.0 * ready)
+    tracks.pelvis += np.stack((-0.03 * drive, -0.07 * ready, 0.06 * np.abs(drive)), axis=1) * cue.body.scale
+    return tracks
+
+
+def throw(cue: Cue) -> Tracks:
+    """Winds up over the shoulder, steps in and throws overhand, `repeats` times; both = right and left in turn.
+
+    Directions aim it: up, down, left, right; backward means nothing.
+    """
+    tracks = standing(cue)
+    t, period = cue.t, cue.end / cue.repeats
+    rise = {"up": 0.14, "down": -0.26}.get(cue.direction or "", 0.0)
+    cocked = ArmPose((0.42, 0.36, -0.14), (1.0, 0.0, -0.1), (0.1, 0.8, -0.7), (-0.1, 0.7, 0.7))
+    whip = ArmPose((0.30, 0.56, 0.14), (1.0, 0.1, 0.1), (-0.1, 0.9, 0.5), (-0.2, -0.3, 1.0))
+    release = ArmPose((0.08, 0.28 + rise, 0.50), (0.9, -0.4, 0.0), (-0.1, 0.2, 1.0), (-0.2, -1.0, 0.3))
+    through = ArmPose((-0.16, -0.22, 0.34), (0.7, -0.2, 0.6), (-0.5, -0.8, 0.4), (-0.3, -0.3, -1.0))
+    sight = ArmPose((0.16, 0.22 + 0.5 * rise, 0.48), (0.9, -0.6, 0.0), (0.0, 0.1, 1.0), (-0.2, -1.0, 0.0))
+    tucked = ArmPose((0.20, 0.02, 0.16), (0.7, -0.6, -0.7), (-0.3, 0.2, 1.0), (-1.0, -0.2, 0.0))
+    arms = {side: [(0.0, HANGING)] for side in SIDES}
+    fingers = {side: [(0.0, "relaxed")] for side in SIDES}
+    steps: list[Step] = []
+    coil, weight, ready = np.zeros(len(t)), np.zeros(len(t)), np.zeros(len(t))
+    heels = {side: np.zeros(len(t)) for side in SIDES}
+    for k in range(cue.repeats):
+        side = ("right", "left")[k % 2] if cue.side == "both" else cue.side
+        other = _other(side)
+        at = (k + np.array([0.0, 0.14, 0.40, 0.50, 0.56, 0.68, 0.80, 1.0])) * period
+        arms[side] += [(at[2], cocked), (at[3], whip), (at[4], release), (at[5], through), (at[6], through)]
+        arms[other] += [(at[2], sight), (at[4], tucked), (at[6], tucked)]
+        for arm in SIDES:
+            arms[arm].append((at[7], HANGING))
+        fingers[side] += [(at[1], "grip"), (at[4] - 0.10, "grip"), (at[4], "open"), (at[7], "relaxed")]
+        steps.append(Step(other, at[1], at[2] + 0.02 * period, Place(0.0, 0.34), height=0.12, push=25.0))
+        steps.append(Step(other, at[6] - 0.06 * period, at[7] - 0.04 * period, Place(), push=25.0))
+        sign = cue.body.sign(side)
+        coil += sign * flow(t, [(at[0], 0.0), (at[2], 1.0), (at[4], -0.75), (at[5], -1.0), (at[6], -0.9), (at[7], 0.0)])
+        weight += flow(t, [(at[0], 0.0), (at[1], -0.07), (at[2], 0.05), (at[4], 0.20), (at[6], 0.18), (at[7], 0.0)])
+        ready += bump(t, at[0], at[7])
+        heels[side] += flow(t, [(at[2], 0.0), (at[4], 38.0), (at[5], 46.0), (at[6], 36.0), (at[7] - 0.05, 0.0)])
+    play_steps(tracks, t, steps)
+    for side in SIDES:
+        tracks.set_arm(side, arm_keys(cue, side, arms[side], through=True, drag=0.015))
+        tracks.set_fingers(side, t, fingers[side])
+        lift_heel(tracks, side, heels[side])
+    yaw = {"left": 26.0, "right": -26.0}.get(cue.direction or "", 0.0) * ready
+    forward = np.clip(weight / 0.20, -0.4, 1.0)
+    tracks.pelvis += np.stack((0.03 * coil * (forward < 0), -0.07 * ready, weight), axis=1) * cue.body.scale
+    tracks.turn_pelvis(turn=34.0 * coil + 0.5 * yaw, pitch=8.0 * forward)
+    tracks.bend_spine(turn=30.0 * coil + 0.5 * yaw, pitch=20.0 * forward - 60.0 * rise * ready)
+    tracks.turn_head(turn=-52.0 * coil, pitch=-18.0 * forward - 60.0 * rise * ready)
+    return tracks
+
+
+_CATCHES: dict[str, tuple[float, float, float]] = {
+    "up": (0.10, 0.60, 0.16), "down": (0.11, -0.20, 0.44), "left": (0.10, 0.26, 0.46), "right": (0.10, 0.26, 0.46),
+}  # fmt: skip
+
+
+def catch(cue: Cue) -> Tracks:
+    """Reaches out with open hands, closes them and draws the catch to the chest, `repeats` times.
+
+    Directions say where it comes from: up, down, left, right; in front of the face otherwise. Both hands unless one
+    side is asked for.
+    """
+    tracks = standing(cue)
+    t, period = cue.t, cue.end / cue.repeats
+    place = np.array(_CATCHES.get(cue.direction or "", (0.11, 0.30, 0.45)))
+    low = cue.direction == "down"
+    up = (0.1, -0.2 if low else 1.0, 1.0 if low else 0.35)
+    ready = ArmPose((0.17, 0.02, 0.30), (0.9, -0.8, -0.3), (-0.1, 0.6, 1.0), (-0.5, 0.2, 0.7))
+    reach = ArmPose((place[0], place[1], place[2]), (1.0, -0.5, 0.0), up, (-0.5, 0.5 if low else -0.1, 1.0))
+    held = ArmPose((0.10, 0.00, 0.22), (1.0, -0.7, -0.3), (-0.7, 0.3, 0.7), (-0.6, 0.1, -0.8))
+    arms = {side: [(0.0, HANGING)] for side in cue.sides()}
+    fingers = [(0.0, "relaxed")]
+    out, give, stance = np.zeros(len(t)), np.zeros(len(t)), np.zeros(len(t))
+    for k in range(cue.repeats):
+        at = (k + np.array([0.0, 0.16, 0.38, 0.45, 0.60, 0.76, 1.0])) * period
+        for side in cue.sides():
+            arms[side] += [
+                (at[1], ready),
+                (at[2], reach),
+                (at[3], reach),
+                (at[4], held),
+                (at[5], held),
+                (at[6], HANGING),
+            ]
+        fingers += [
+            (at[1], "open"),
+            (at[3] - 0.03, "open"),
+            (at[3] + 0.04, "grip"),
+            (at[5], "grip"),
+            (at[6], "relaxed"),
+        ]
+        out += flow(t, [(at[0], 0.0), (at[1], 0.2), (at[2], 1.0), (at[3], 1.0), (at[4], 0.15), (at[6], 0.0)])
+        give += flow(
+            t, [(at[0], 0.0), (at[1], 0.7), (at[2], 0.0), (at[3], 0.1), (at[4], 1.0), (at[5], 0.8), (at[6], 0.0)]
+        )
+        stance += bump(t, at[0], at[6])
+    for side in cue.sides():
+        tracks.set_arm(side, arm_keys(cue, side, arms[side], drag=0.02))
+        tracks.set_fingers(side, t, fingers)
+    aside = {"left": 1.0, "right": -1.0}.get(cue.direction or "", 0.0)
+    if cue.side != "both" and not aside:
+        aside = 0.35 * cue.body.sign(cue.side)
+    deep = 0.10 if low else 0.0
+    rise = {"up": -26.0, "down": 30.0}.get(cue.direction or "", -6.0)
+    drop = -0.10 * give - deep * out - 0.02 * out
+    tracks.pelvis += np.stack((0.05 * aside * out, drop, -0.05 * give + 0.03 * out), axis=1) * cue.body.scale
+    heel = 22.0 * out if cue.direction == "up" else np.zeros(len(t))
+    for side in SIDES:
+        lift_heel(tracks, side, heel)
+    tracks.pelvis[:, 1] += 0.045 * np.clip(heel / 22.0, 0.0, 1.0) * cue.body.scale
+    tracks.turn_pelvis(turn=14.0 * aside * out, pitch=8.0 * give + (14.0 * out if low else 0.0))
+    tracks.bend_spine(turn=22.0 * aside * out, tilt=6.0 * aside * out, pitch=10.0 * give + 0.3 * rise * out)
+    tracks.turn_head(pitch=rise * out + 8.0 * give, turn=10.0 * aside * out)
+    return tracks
+
+
+def golf_swing(cue: Cue) -> Tracks:
+    """Addresses the ball, turns back, swings through and holds the finish, `repeats` times.
+
+    The side is the trailing hand: right swings to the subject's left. Direction means nothing.
+    """
+    tracks = standing(cue)
+    t, scale, period = cue.t, cue.body.scale, cue.end / cue.repeats
+    trail = "left" if cue.side == "left" else "right"
+    lead = _other(trail)
+    sign = cue.body.sign(lead)  # towards the target
+    i = SIDES.index(trail)
+    wide = Place(-0.17 * scale * sign)
+    play_steps(
+        tracks, t,
+        [Step(trail, 0.03 * period, 0.13 * period, wide, 0.05, 12.0, 0.0, 0.1),
+         Step(trail, cue.end - 0.12 * period, cue.end - 0.02 * period, Place(), 0.05, 12.0, 0.0, 0.1)],
+    )  # fmt: skip
+    path: list[tuple[float, tuple[float, float, float]]] = []
+    bent, turn, hips, weight, heel, on = ([(0.0, 0.0)] for _ in range(6))
+    on = [(0.0, 0.0)]
+    for k in range(cue.repeats):
+        at = (k + np.array([0.0, 0.16, 0.27, 0.40, 0.50, 0.535, 0.60, 0.635, 0.68, 0.76, 0.86, 1.0])) * period
+        address = (0.02, -0.22, 0.34)
+        path += [(at[1], address), (at[2], address), (at[3], (-0.20, 0.02, 0.36)), (at[4], (-0.22, 0.30, 0.22))]
+        path += [(at[5], (-0.22, 0.30, 0.22)), (at[6], (-0.06, -0.14, 0.36)), (at[7], (0.08, -0.22, 0.35))]
+        path += [(at[8], (0.26, 0.04, 0.36)), (at[9], (0.17, 0.37, 0.10)), (at[10], (0.17, 0.37, 0.10))]
+        bent += [(at[1], 1.0), (at[4], 1.0), (at[7], 0.95), (at[9], 0.05), (at[10], 0.0), (at[11], 0.0)]
+        turn += [
+            (at[2], 0.0),
+            (at[4], -40.0),
+            (at[5], -40.0),
+            (at[7], 8.0),
+            (at[9], 36.0),
+            (at[10], 36.0),
+            (at[11], 0.0),
+        ]
+        hips += [
+            (at[2], 0.0),
+            (at[4], -36.0),
+            (at[5], -34.0),
+            (at[7], 30.0),
+            (at[9], 62.0),
+            (at[10], 62.0),
+            (at[11], 0.0),
+        ]
+        weight += [(at[1], 0.0), (at[4], -0.05), (at[7], 0.05), (at[9], 0.11), (at[10], 0.11), (at[11], 0.0)]
+        heel += [(at[6], 0.0), (at[7], 16.0), (at[9], 58.0), (at[10], 58.0), (at[11] - 0.14 * period, 0.0)]
+        on += [(at[1], 1.0), (at[10], 1.0), (at[11], 0.0)]
+    tracks.pelvis += np.stack(
+        (sign * (flow(t, weight) - 0.085 * flow(t, on)), -0.07 * flow(t, bent) - 0.02 * flow(t, on),
+         -0.09 * flow(t, bent)), axis=1,
+    ) * scale  # fmt: skip
+    tracks.turn_pelvis(turn=sign * flow(t, hips), pitch=22.0 * flow(t, bent))
+    tracks.bend_spine(pitch=16.0 * flow(t, bent), turn=sign * flow(t, turn))
+    looking = flow(t, hips) + flow(t, turn)
+    tracks.turn_head(pitch=16.0 * flow(t, bent), turn=-0.62 * sign * np.clip(looking, -80.0, 50.0))
+    up = flow(t, heel)
+    turned = axes(turn=sign * up, pitch=up)
+    tracks.feet[:, i] = rot.multiply(tracks.feet[:, i], turned)
+    tracks.toe_bend[:, i] += np.minimum(up, 55.0)
+    tracks.knees[:, i] = rot.rotate(axes(turn=sign * up), tracks.knees[:, i])
+    _swing_arms(cue, tracks, lead, path, on)
+    return tracks
+
+
+def _swing_arms(
+    cue: Cue,
+    tracks: Tracks,
+    lead: str,
+    path: list[tuple[float, tuple[float, float, float]]],
+    on: list[tuple[float, float]],
+) -> None:
+    """Both hands on one grip that follows `path` in the chest's frame (+x towards the target)."""
+    grip = flow(cue.t, path)
+    weight = flow(cue.t, on)
+    for side in SIDES:
+        own = 1.0 if side == lead else -1.0
+        apart = np.array([0.0, 0.03, 0.0]) if side == lead else np.array([0.0, -0.03, 0.02])
+        wrist = grip * np.array([own, 1.0, 1.0]) + apart + np.array([0.035, 0.0, 0.0])
+        hands = pose_arm(cue.body, side, wrist, (0.8, -0.8, -0.1), (-0.45, -0.6, 0.7), (-1.0, 0.0, -0.2))
+        hang = arm_keys(cue, side, [(0.0, HANGING), (cue.end, HANGING)])
+        tracks.set_arm(side, rot.slerp(hang, hands, weight[:, None]))
+        tracks.set_fingers(
+            side, cue.t, [(0.0, "relaxed"), (on[1][0], "grip"), (on[-2][0], "grip"), (cue.end, "relaxed")]
+        )
