@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fleximo.arrays import BoolArray, FloatArray
 from fleximo.bones import SEEN
 from fleximo.errors import FleximoError, Notice
 from fleximo.layouts import OPENPOSE_18
@@ -107,32 +108,41 @@ def _facing(person: Person) -> Notice | None:
 
 
 def _arm_overlaps_torso(person: Person) -> Notice | None:
-    corners = ("right_shoulder", "left_shoulder", "left_hip", "right_hip")
-    torso = np.array([person.point(name) for name in corners], dtype=float)
-    arms = [side for side in ("left", "right") if _forearm_inside(person, side, torso)]
+    torso = _torso_outline(person)
+    arms = [side for side in ("left", "right") if _forearm_over(person, side, torso)]
     if not arms:
         return None
-    which = "Both arms lie" if len(arms) == 2 else f"The {arms[0]} arm lies"
+    away = "Use a photo with the arms away from the body, or set the key points by hand (`--points FILE`)"
+    if len(arms) == 2:
+        return Notice(
+            "arm_overlaps_torso", "Both arms lie over the torso, which hides what is behind them.", f"{away}."
+        )
     return Notice(
         "arm_overlaps_torso",
-        f"{which} over the torso, so that nothing is known of what is behind.",
-        "Use a photo with the arms away from the body, or set the key points by hand; otherwise the other arm is "
-        "mirrored where it is free." if len(arms) == 1 else
-        "Use a photo with the arms away from the body, or set the key points by hand.",
-    )  # fmt: skip
+        f"The {arms[0]} arm lies over the torso, which hides what is behind it.",
+        f"{away}; otherwise the other arm is mirrored.",
+    )
 
 
-def _forearm_inside(person: Person, side: str, torso_px: np.ndarray) -> bool:
-    """Whether most of a visible forearm lies inside the torso's outline."""
+def _torso_outline(person: Person) -> FloatArray:
+    """(4,2) px: shoulders and hips, the hips widened from the joints to the flanks."""
+    shoulders = [np.asarray(person.point(f"{side}_shoulder"), dtype=float) for side in ("right", "left")]
+    hips = [np.asarray(person.point(f"{side}_hip"), dtype=float) for side in ("left", "right")]
+    flank = 0.35 * (hips[0] - hips[1]) / 2.0
+    return np.array([*shoulders, hips[0] + flank, hips[1] - flank])
+
+
+def _forearm_over(person: Person, side: str, torso_px: FloatArray) -> bool:
+    """Whether the hand end of a visible forearm, with the hand itself, lies mostly over the torso."""
     names = (f"{side}_elbow", f"{side}_wrist")
-    if any(person.body_confidence[OPENPOSE_18.index(name)] == 0.0 for name in names):
+    if any(person.body_confidence[OPENPOSE_18.index(name)] < SEEN for name in names):
         return False
     elbow, wrist = (np.asarray(person.point(name), dtype=float) for name in names)
-    along = elbow + np.linspace(0.3, 1.0, 8)[:, None] * (wrist - elbow)
+    along = elbow + np.linspace(0.4, 1.4, 11)[:, None] * (wrist - elbow)
     return bool(_inside(along, torso_px).mean() >= 0.5)
 
 
-def _inside(points_px: np.ndarray, polygon_px: np.ndarray) -> np.ndarray:
+def _inside(points_px: FloatArray, polygon_px: FloatArray) -> BoolArray:
     """(N,) whether each point lies in the polygon, by counting crossings of a ray to the right."""
     start, stop = polygon_px, np.roll(polygon_px, -1, axis=0)
     x, y = points_px[:, :1], points_px[:, 1:]

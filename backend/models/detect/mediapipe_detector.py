@@ -113,7 +113,9 @@ def _named_points(sighting: Sighting) -> tuple[FloatArray, FloatArray, FloatArra
     neck, shoulders = OPENPOSE_18.index("neck"), _columns("right_shoulder", "left_shoulder")
     points[neck], body_m[neck] = points[shoulders].mean(axis=0), body_m[shoulders].mean(axis=0)
     confidence[neck] = confidence[shoulders].min()
-    if sighting.face_px is not None and abs(yaw_of(body_m)) < _FACE_UNSEEN_DEGREES:
+    if abs(yaw_of(body_m)) > _FACE_UNSEEN_DEGREES:
+        confidence[_columns("left_eye", "right_eye")] = 0.0  # MediaPipe calls them visible through the head
+    elif sighting.face_px is not None:
         points[FACE] = sighting.face_px[FACE_68_OF_MESH]
         confidence[FACE] = confidence[OPENPOSE_18.index("nose")]
     hands = (("left", sighting.left_hand_px, LEFT_HAND), ("right", sighting.right_hand_px, RIGHT_HAND))
