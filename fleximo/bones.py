@@ -122,6 +122,8 @@ def measure_bones(
     lengths = dict(prior)
     for name, length in _visible_lengths(visible, seen).items():
         lengths[name] = float(np.clip(length, _PLAUSIBLE[0] * prior[name], _PLAUSIBLE[1] * prior[name]))
+    # The foot is no bone of OpenPose-18; it goes with the leg, so that a step stays a step.
+    lengths["foot"] *= (lengths["thigh"] + lengths["shin"]) / (prior["thigh"] + prior["shin"])
     return lengths
 
 

@@ -200,10 +200,8 @@ def apply_fit(motion: Motion, fit: Fit) -> Motion:
     rig = rig.with_offsets(rig.rest_offsets, {**rig.landmarks, **fit.head})
     motion = _moved(motion, np.array([-fit.start_m[0], 0.0, -fit.start_m[1]]), fit.turn_rad)
     if fit.upper_body:
-        motion = _upper_body_only(motion)
-    if not fit.bone_lengths_m:
-        return motion
-    return _refooted(motion, rig)
+        return _upper_body_only(motion, rig)
+    return _refooted(motion, rig) if fit.bone_lengths_m else motion
 
 
 def _moved(motion: Motion, shift: FloatArray, turn_rad: float) -> Motion:
@@ -214,13 +212,15 @@ def _moved(motion: Motion, shift: FloatArray, turn_rad: float) -> Motion:
     return replace(motion, rotations=rotations, root=rot.rotate(turn, motion.root + shift))
 
 
-def _upper_body_only(motion: Motion) -> Motion:
-    """Legs and the pelvis's place as in the first frame."""
+def _upper_body_only(motion: Motion, rig: Rig) -> Motion:
+    """On `rig`, legs as in the first frame, the pelvis over the origin at the height where straight legs carry it."""
     rotations = motion.rotations.copy()
     for side in _SIDES:
-        legs = list(motion.rig.descendants(f"{side}_hip"))
+        legs = list(rig.descendants(f"{side}_hip"))
         rotations[:, legs] = rotations[0, legs]
-    return replace(motion, rotations=rotations, root=np.broadcast_to(motion.root[0], motion.root.shape))
+    root = np.zeros((len(motion), 3))
+    root[:, 1] = rig.rest_height
+    return replace(motion, rotations=rotations, root=root, rig=rig)
 
 
 def _refooted(motion: Motion, rig: Rig) -> Motion:
