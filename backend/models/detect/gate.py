@@ -114,12 +114,10 @@ def _arm_overlaps_torso(person: Person) -> Notice | None:
         return None
     away = "Use a photo with the arms away from the body, or set the key points by hand (`--points FILE`)"
     if len(arms) == 2:
-        return Notice(
-            "arm_overlaps_torso", "Both arms lie over the torso, which hides what is behind them.", f"{away}."
-        )
+        return Notice("arm_overlaps_torso", "Both arms lie over the torso, which hides what is behind.", f"{away}.")
     return Notice(
         "arm_overlaps_torso",
-        f"The {arms[0]} arm lies over the torso, which hides what is behind it.",
+        f"The {arms[0]} arm lies over the torso, which hides what is behind.",
         f"{away}; otherwise the other arm is mirrored.",
     )
 
