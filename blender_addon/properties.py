@@ -116,10 +116,14 @@ class FLEXIMO_PG_scene(bpy.types.PropertyGroup):
 class FLEXIMO_PG_live(bpy.types.PropertyGroup):
     """What happens right now; written by `session` on the main thread only."""
 
-    server: bpy.props.EnumProperty(name="Server", items=_SERVER)
+    server: bpy.props.EnumProperty(
+        name="Server", description="Whether the render server answered when it was asked last", items=_SERVER
+    )
     server_text: bpy.props.StringProperty(name="Server", description="Version and address, or why there is none")
     task: bpy.props.StringProperty(name="At work on", description="What is being done now")
-    progress: bpy.props.FloatProperty(name="Progress", subtype="FACTOR", min=0.0, max=1.0)
+    progress: bpy.props.FloatProperty(
+        name="Progress", description="How much of it is done", subtype="FACTOR", min=0.0, max=1.0
+    )
     message: bpy.props.StringProperty(name="Message", description="What happened last")
     error: bpy.props.StringProperty(name="Error", description="What went wrong last, and what to do")
     detail: bpy.props.StringProperty(name="Detail", description="The full text of the last error")

@@ -17,7 +17,7 @@ from typing import Any
 
 from fleximo.errors import Cancelled, FleximoError
 
-__all__ = ["Done", "Failed", "Message", "Progress", "Report", "Session", "Task", "Work"]
+__all__ = ["Done", "Failed", "Message", "Progress", "Report", "Session", "Task", "Work", "as_fleximo_error"]
 
 TICK_S = 0.1
 _LONGEST_TICK_S = 0.05

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from fleximo.camera import Camera, Framing
@@ -71,9 +73,10 @@ def job_of(take: Any, motion: Motion, photo: bytes) -> RenderJob:
             engine=take.engine,
             seed=take.seed,
         )
-        take.fit = json.dumps(_fit_to_json(shot.fit, shot.paper_fit))
+        paper = None if shot.paper_fit is None else _plain(shot.paper_fit)
+        take.fit = json.dumps({"fit": _plain(shot.fit), "paper": paper})
         return shot.job()
-    fit, paper = _fit_from_json(json.loads(take.fit))
+    measured = json.loads(take.fit)
     return Take(
         motion,
         person,
@@ -81,31 +84,39 @@ def job_of(take: Any, motion: Motion, photo: bytes) -> RenderJob:
         motion.fps,
         framing,
         camera,
-        fit,
+        _read(Fit, measured["fit"]),
         rescale=take.rescale,
-        paper_fit=paper,
+        paper_fit=None if measured["paper"] is None else _read(ClipFit, measured["paper"]),
         engine=take.engine,
         seed=take.seed,
     ).job()
 
 
-def _fit_to_json(fit: Fit, paper: ClipFit | None) -> dict[str, Any]:
-    return {
-        "bone_lengths_m": dict(fit.bone_lengths_m),
-        "start_m": list(fit.start_m),
-        "turn_rad": fit.turn_rad,
-        "upper_body": fit.upper_body,
-        "paper": None if paper is None else [list(paper.scale), list(paper.shift)],
-    }
+def _plain(value: Any) -> Any:
+    """A frozen value as JSON: fields, mappings and tuples of numbers, names and switches."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
 
 
-def _fit_from_json(document: dict[str, Any]) -> tuple[Fit, ClipFit | None]:
-    start, paper = document["start_m"], document["paper"]
-    fit = Fit(document["bone_lengths_m"], (start[0], start[1]), document["turn_rad"], document["upper_body"])
-    if paper is None:
-        return fit, None
-    (scale_x, scale_y), (shift_x, shift_y) = paper
-    return fit, ClipFit((scale_x, scale_y), (shift_x, shift_y))
+def _read(kind: type[Any], document: dict[str, Any]) -> Any:
+    """What `_plain` wrote of a `kind`; fields that it lacks have their defaults."""
+    unknown = set(document) - {field.name for field in fields(kind)}
+    if unknown:
+        raise FleximoError(
+            f"This file's take holds {', '.join(sorted(unknown))}, which this version does not know.",
+            code="newer_format",
+            remedy="Update Fleximo, or press Fit Camera to measure the take anew.",
+        )
+    return kind(**{name: _tupled(value) for name, value in document.items()})
+
+
+def _tupled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _tupled(entry) for name, entry in value.items()}
+    return tuple(_tupled(entry) for entry in value) if isinstance(value, list) else value
 
 
 def appearance(job: RenderJob) -> str:

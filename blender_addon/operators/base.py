@@ -6,6 +6,7 @@ Each turns a `FleximoError` into a report of its sentence. Scripts call `execute
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -15,7 +16,7 @@ import bpy
 from fleximo.errors import Cancelled, FleximoError
 
 from .. import properties
-from ..session import TICK_S, Session, Task
+from ..session import TICK_S, Session, Task, as_fleximo_error
 
 __all__ = [
     "CHANGES_FILE",
@@ -126,9 +127,10 @@ class FleximoOperator:
         except Cancelled as error:
             self.report({"WARNING"}, str(error))
             return {"CANCELLED"}
-        except FleximoError as error:
-            show_error(error)
-            self.report({"ERROR"}, str(error))
+        except Exception as error:
+            told = as_fleximo_error(error)
+            show_error(told, "" if told is error else traceback.format_exc())
+            self.report({"ERROR"}, str(told))
             return {"CANCELLED"}
         if message:
             properties.live().message = message

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -65,6 +67,29 @@ def addon(installed: str) -> Iterator[Callable[[str], ModuleType]]:
     bpy.context.scene.render.fps = 30
     bpy.context.scene.render.fps_base = 1.0
     yield lambda name: importlib.import_module(f"{installed}.{name}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data folder of a real render server, a process of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    command = [sys.executable, "-m", "backend.cli", "serve", "--data", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with (folder / "output.txt").open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder)
+    try:
+        deadline = time.monotonic() + 60.0
+        while not (folder / "server.json").is_file():
+            said = (folder / "output.txt").read_text()
+            assert process.poll() is None and time.monotonic() < deadline, f"the server did not start: {said}"
+            time.sleep(0.1)
+        yield folder
+    finally:
+        process.terminate()
+        try:
+            process.wait(20.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 @pytest.fixture

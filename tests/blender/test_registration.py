@@ -67,7 +67,7 @@ def test_every_operator_and_property_is_explained(addon: Any) -> None:
         assert kind.description, name
         assert not kind.description.endswith("."), name  # Blender adds the full stop
     for name in ("FLEXIMO_PG_take", "FLEXIMO_PG_scene", "FLEXIMO_PG_live"):
-        for prop in getattr(bpy.types, name).bl_rna.properties:
+        for prop in getattr(addon("properties"), name).bl_rna.properties:
             hidden = prop.identifier in ("rna_type", "name", "takes")
             assert hidden or prop.description, (name, prop.identifier)
 
