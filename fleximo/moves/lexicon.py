@@ -29,6 +29,8 @@ class Variant:
     direction: str | None = None  # "back" = turns round first
     seconds: float | None = None
     repeats: int | None = None
+    nouns: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()  # means the move only where one of these words is in the text as well
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ _ENTRIES = (
         phrases=_words(
             "stand still, stand up straight, stand tall, stay/hold/remain/keep still, stay there/put, stand there, "
             "hold * pose/position, stay in place, stand in place, stand * on the spot, do nothing, "
-            "take a break/rest/moment, catch * breath, lower * arm/hand, put/bring/let/drop * arm/hand * down, "
+            "take a break/rest/moment, catch * breath, lower * arm/hand, lower them/it, "
+            "put/bring/let/drop * arm/hand * down, "
             "drop * arm/hand"
         ),
         nouns=_words("rest, break, wait"),
@@ -112,7 +115,7 @@ _ENTRIES = (
             Variant(_words("return, come/go/head back"), direction="back"),
             Variant(_words("sidestep, side step, step/walk sideways"), direction="left"),
         ),
-        directions=("forward", "backward", "left", "right", "around"),
+        directions=("forward", "backward", "left", "right"),
     ),
     Entry(
         move="run",
@@ -123,7 +126,7 @@ _ENTRIES = (
         phrases=_words("go/take * for a run/jog, break into a run/jog/sprint"),
         nouns=_words("run, jog"),
         variants=(Variant(_words("sprint, dash, bolt"), speed=1.39),),
-        directions=("forward", "backward", "left", "right", "around"),
+        directions=("forward",),
     ),
     Entry(
         move="march",
@@ -133,7 +136,7 @@ _ENTRIES = (
         verbs=_words("march"),
         phrases=_words("march in place, walk/step in place, walk/step on the spot, goose step, do high knee"),
         nouns=_words("march, high knee"),
-        directions=("forward", "backward", "left", "right", "around"),
+        directions=("forward",),
     ),
     Entry(
         move="wave",
@@ -293,15 +296,16 @@ _ENTRIES = (
         variants=(
             Variant(
                 _words(
-                    "turn/rotate/pivot around/round, turn back, turn away, turn * back to/on, about face, "
-                    "make a u turn, half turn, do a half turn"
+                    "turn/rotate/pivot around/round, turn back, turn away, turn * back to/on, about face, make a u turn"
                 ),
                 direction="around",
+                nouns=_words("half turn"),
             ),
             Variant(
-                _words("full turn, turn/rotate in a full circle, turn/rotate in a circle"),
+                _words("turn/rotate in a full circle, turn/rotate in a circle"),
                 direction="around",
                 repeats=2,
+                nouns=_words("full turn, full circle"),
             ),
         ),
         directions=("left", "right", "around"),
@@ -344,6 +348,13 @@ _ENTRIES = (
             "swing * golf club, swing * club, hit/strike/drive * golf ball, play * golf, tee off, take * golf swing"
         ),
         nouns=_words("golf swing, golf stroke, golf shot, golf drive"),
+        variants=(
+            Variant(
+                _words("swing, take a swing, take a shot"),
+                nouns=_words("swing"),
+                near=_words("golf, golfer, club, tee, fairway"),
+            ),
+        ),
         default_side=_HANDED,
         one_sided=True,
     ),
@@ -460,6 +471,7 @@ IRREGULAR: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "get": ("got", "gotten"),
         "give": ("gave", "given"),
         "go": ("went", "gone"),
+        "have": ("had",),
         "hit": ("hit",),
         "hold": ("held",),
         "keep": ("kept",),

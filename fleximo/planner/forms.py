@@ -157,6 +157,8 @@ def _spellings(base: str) -> Iterator[tuple[str, Form]]:
     if base[-1] not in "aeiouwxyh" and base[-2:-1] in tuple("aeiou"):
         yield base + base[-1] + "ing", "ing"
         yield base + base[-1] + "ed", "past"
+    if base == "have":
+        yield "has", "s"
     for past in IRREGULAR.get(base, ()):
         yield past, "past"
 
@@ -188,8 +190,8 @@ def _patterns() -> Iterator[Pattern]:
         for variant in entry.variants:
             for phrase in variant.words:
                 yield _pattern(phrase, entry, variant)
-                if phrase.split()[0] in ("half", "full", "sprint", "stroll"):
-                    yield _pattern(phrase, entry, variant, noun=True)
+            for phrase in variant.nouns:
+                yield _pattern(phrase, entry, variant, noun=True)
         for phrase in entry.nouns:
             yield _pattern(phrase, entry, noun=True)
     for phrase in OUTSIDE_PHRASES:
@@ -264,6 +266,10 @@ def _found(pattern: Pattern, tokens: list[Token], start: int) -> tuple[int, ...]
     return tuple(places)
 
 
+def _in_context(pattern: Pattern, tokens: list[Token]) -> bool:
+    return pattern.variant is None or not pattern.variant.near or any(t.text in pattern.variant.near for t in tokens)
+
+
 def best_match(tokens: list[Token], start: int, *, noun: bool) -> Match | None:
     """The pattern with the most words that begins at `start`; a known meaning that no move shows wins a tie."""
     word = tokens[start].text
@@ -276,7 +282,7 @@ def best_match(tokens: list[Token], start: int, *, noun: bool) -> Match | None:
     for base, form in heads:
         for pattern in (_NOUN_PATTERNS if noun else _VERB_PATTERNS).get(base, ()):
             places = _found(pattern, tokens, start)
-            if places is None:
+            if places is None or not _in_context(pattern, tokens):
                 continue
             if noun and tokens[places[-1]].text not in {word for part in pattern.parts if part for word in part}:
                 form = "nouns"

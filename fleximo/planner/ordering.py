@@ -121,10 +121,12 @@ def _place_loose(unit: Unit, following: Unit | None, done: list[Action]) -> None
 
 
 def _carry_side(unit: Unit, done: list[Action]) -> None:
-    """Does nothing to acts with a side of their own."""
+    """ "raises his left hand and waves (it)": the same hand."""
     for action in unit.actions:
-        if "it" in action.modifiers.sides and done:
-            action.modifiers = replace(action.modifiers, sides=done[-1].modifiers.sides)
+        raised = done[-1] if done and done[-1].entry.move == "raise_arms" else None
+        if raised is not None and not action.modifiers.sides and action.entry.mask == "arm" and "then" not in unit.marks:
+            if raised.modifiers.sides in (("left",), ("right",)):
+                action.modifiers = replace(action.modifiers, sides=raised.modifiers.sides)
 
 
 def _name_other_side(action: Action, done: Iterable[Action]) -> None:
@@ -209,7 +211,7 @@ class _Sentence:
     def leading_participle(self, index: int) -> bool:
         """ "Waving, she walks in": the first act goes on during the second."""
         unit = self.units[index]
-        if index != 0 or unit.subject or len(unit.actions) != 1 or unit.actions[0].form != "ing" or len(self.units) < 2:
+        if index != 0 or unit.subject or unit.marks & _SUBORDINATE or len(unit.actions) != 1 or unit.actions[0].form != "ing" or len(self.units) < 2:
             return False
         following = self.units[1]
         lasting = unit.actions[0].entry.kind != "gesture" or unit.actions[0].entry.mask != "body"

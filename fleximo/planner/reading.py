@@ -38,6 +38,7 @@ _SILENT_LIGHT = frozenset(
     "have get go be end finish conclude begin start close open come break let show hit add use".split()
 )
 _STAYS_LIGHT = frozenset("end finish conclude begin start close open".split())
+_WAYS = frozenset("to across through along into onto off out past down towards toward away over by".split())
 _PLACES_TO_CLIMB = frozenset("stairs staircase stairway ladder".split())
 
 
@@ -227,6 +228,8 @@ class _Reader:
         if degrees is not None:
             return self.attach(Modifiers(degrees=degrees[0]), degrees[1])
         count = amounts.read_count(self.tokens, self.at)
+        if self.word() == "once" and self.word(1) in PRONOUNS | DETERMINERS and self.previous == "start":
+            return False
         if count is not None and not (count[1] == self.at + 1 and self.noun_place(self.at)):
             return self.attach(Modifiers(repeats=count[0]), count[1])
         speed = amounts.read_speed(self.tokens, self.at)
@@ -297,7 +300,7 @@ class _Reader:
     def direction_or_side(self) -> bool:
         side = amounts.read_side(self.tokens, self.at)
         if side is not None:
-            return self.attach(Modifiers(sides=side[0]), side[1])
+            return self.side(*side)
         direction = amounts.read_direction(self.tokens, self.at)
         if direction is None:
             return False
@@ -306,7 +309,28 @@ class _Reader:
         if self.previous == "det" and not self.unit.actions and direction[1] < len(self.tokens):
             if self.tokens[direction[1]].kind == "word" and self.tokens[direction[1]].text not in PREPOSITIONS:
                 return False  # "the back yard", "a forward motion"
+        self.name_missing_direction(direction[0], direction[1])
         return self.attach(Modifiers(directions=direction[0]), direction[1])
+
+    def side(self, sides: tuple[str, ...], after: int) -> bool:
+        """Attaches a side; "with his left arm raised" keeps the arm for the pose."""
+        posed = best_match(self.tokens, after - 1, noun=True)
+        if posed is not None and len(posed.tokens) > 1 and after - 1 > self.at:
+            self.unit.loose = Modifiers(sides=sides).over(self.unit.loose)
+            self.at = after - 1
+            return True
+        return self.attach(Modifiers(sides=sides), after)
+
+    def name_missing_direction(self, directions: tuple[str, ...], after: int) -> None:
+        """Reports a way that a travelling move cannot take: "runs backward", "walks in a circle"."""
+        entry = self.unit.actions[-1].entry if self.unit.actions else None
+        if entry is None or entry.kind != "travel":
+            return
+        known = {*entry.directions, "back", "up", "down", "none", "to and fro"}
+        if "left" in entry.directions:
+            known.add("side")
+        if not set(directions) <= known:
+            self.unit.unmatched.append((self.at, after))
 
     def sided_noun(self, after: int) -> bool:
         """ "a left jab": the side of the noun behind it."""
@@ -438,6 +462,9 @@ class _Reader:
 
     def epithet(self, found: Match) -> bool:
         """ "a waving man": no act of its own. Any other noun is left to `noun_match`."""
+        noun = best_match(self.tokens, self.at, noun=True)
+        if noun is not None and len(noun.tokens) > 1:
+            return False
         if found.form == "ing" and found.pattern.entry is not None:
             self.at += 1
             self.previous = "det"
@@ -484,7 +511,10 @@ class _Reader:
         self.add(entry, found.form, self.at + 1, found.pattern.variant or Variant(()))
         action = self.unit.actions[-1]
         base = next(iter(verb_forms(self.word())), ("", ""))[0]
-        action.stepping = base == "step"
+        action.stepping = base == "step" or self.tokens[found.tokens[-1]].text.startswith("step")
+        number = self.number_before(found.tokens[-1]) if len(found.tokens) > 1 else None
+        if number is not None and self.tokens[found.tokens[-1]].text not in BODY_PARTS:
+            action.modified(Modifiers(repeats=max(1, round(number))))  # "takes three steps"
         action.state = entry.move == "idle" and base == "stand" and len(found.tokens) == 1
         self.at += 1
         self.previous, self.with_noun = "act", ""
@@ -493,6 +523,8 @@ class _Reader:
     def in_place(self, entry: Entry) -> None:
         """Names what a travelling move cannot do: run on the spot, climb stairs."""
         for index in range(self.at, min(self.at + 6, len(self.tokens))):
+            if index == self.at and entry.move == "march" and self.tokens[index].text in _WAYS:
+                self.unit.actions[-1].modified(Modifiers(directions=("forward",)))
             words = [token.text for token in self.tokens[index : index + 3]]
             if self.tokens[index].kind != "word" or words[0] in ("and", "then", "while", "before", "after"):
                 return
@@ -523,7 +555,8 @@ class _Reader:
         posed = entry.move in ("cross_arms", "raise_arms")
         acts = [action for action in self.unit.actions if action.form not in ("noun", "nouns")]
         thrown = bool(acts) and acts[-1].entry.move in ("throw", "catch") and entry.move in ("punch", "kick")
-        carried = self.light_open or bool(self.with_noun) or thrown or posed or forced
+        measured = bool(acts) and acts[-1].entry is entry
+        carried = self.light_open or bool(self.with_noun) or thrown or posed or forced or measured
         if (acts and not carried) or (self.previous == "prep" and not carried):
             return False
         if found.tokens[-1] + 1 < len(self.tokens) and not forced and self.compound(found.tokens[-1] + 1):
@@ -533,6 +566,10 @@ class _Reader:
             self.unit.loose = acts[-1].modifiers.over(self.unit.loose)
         self.taken.update(found.tokens)
         number = self.number_before(self.at)
+        if acts and acts[-1].entry is entry and number is not None:  # "walks three steps"
+            acts[-1].modified(Modifiers(repeats=max(1, round(number))))
+            self.at += 1
+            return True
         if self.negated:
             self.unit.unmatched.append((self.at, found.tokens[-1] + 1))
             self.at += 1

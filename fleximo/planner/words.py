@@ -97,7 +97,7 @@ JOINTS: Mapping[tuple[str, ...], str] = MappingProxyType(
     | {("and",): "and", ("but",): "and", ("plus",): "and", ("or",): "or", ("as", "well", "as"): "and"}
 )
 
-PRONOUNS = _set("he she they it we you i who someone somebody everyone everybody anyone both")
+PRONOUNS = _set("he she they it we you i who someone somebody everyone everybody anyone")
 POSSESSIVES = _set("his her their its my your our one's")
 DETERMINERS = POSSESSIVES | _set("a an the this that these those another each every any all no such what which")
 AUXILIARIES = _set(
