@@ -32,7 +32,7 @@ from fleximo.system import FileLock, kill_process, make_private_folder
 
 __all__ = ["serve"]
 
-_OLD_WORKER_S = 5.0
+_OLD_WORKER_S = 2.0
 _GRACEFUL_S = 3
 
 

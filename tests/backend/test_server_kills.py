@@ -1,0 +1,264 @@
+"""Kill -9 of the real server and the real worker at random moments: no job is lost, none is made twice or otherwise."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import sqlite3
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleximo import FleximoError
+from fleximo.client import Client
+from fleximo.system import process_is_alive
+from tests.backend.render_server import RenderServer
+
+if sys.platform == "win32":
+    pytest.skip("kill -9 and flock are POSIX; Windows was not run", allow_module_level=True)
+
+import fcntl
+
+KILLS = 50
+MOVES = ("walk", "wave", "squat", "bow")
+
+
+def requests() -> list[dict[str, Any]]:
+    """Small real jobs of several lengths."""
+    found: list[dict[str, Any]] = [{"kind": "plan", "text": "a man waves, then does three squats", "seed": 7}]
+    for number in range(24):
+        segments = [{"move": MOVES[(number + i) % 4], "seconds": 6.0 + 2 * i} for i in range(1 + number % 3)]
+        found.append({"kind": "motion", "plan": {"segments": segments, "seed": number}, "fps": 60.0})
+    return found
+
+
+def worker_of(server: RenderServer) -> int | None:
+    """The living worker: who holds the lock that each worker takes."""
+    with (server.data / "worker.lock").open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return server.worker_pid()
+    return None
+
+
+def living_worker(server: RenderServer) -> int:
+    """Waits for it."""
+    deadline = time.monotonic() + 10
+    while (pid := worker_of(server)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return pid
+
+
+def digests(client: Client, jobs: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
+    """The files of each job, without the reports, which tell how long it took."""
+    ended = [client.wait(job) for job in jobs]
+    return [{role: sha for role, sha in status.files.items() if role != "report"} for status in ended]
+
+
+class Submitter(threading.Thread):
+    """Hands in jobs while servers die, again and again until each is acknowledged."""
+
+    def __init__(self, data: Path, jobs: dict[str, dict[str, Any]], pause_s: float) -> None:
+        super().__init__(daemon=True)
+        self.data, self.jobs, self.pause_s = data, jobs, pause_s
+        self.acknowledged: list[str] = []
+
+    def run(self) -> None:
+        for job, request in self.jobs.items():
+            while True:
+                try:
+                    Client.from_data_folder(self.data).submit(request, job)
+                    break
+                except FleximoError:
+                    time.sleep(0.05)
+            self.acknowledged.append(job)
+            time.sleep(self.pause_s)
+
+
+def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
+    wanted = requests()
+    with RenderServer(tmp_path / "calm") as calm:
+        undisturbed = digests(calm.client, {calm.client.submit(request).id: request for request in wanted})
+
+    chance = random.Random(20)
+    jobs = {str(uuid.UUID(int=chance.getrandbits(128), version=4)): request for request in wanted}
+    data = tmp_path / "stormy"
+    server = RenderServer(data, crash_limit=1000)
+    submitter = Submitter(data, jobs, pause_s=0.5)
+    submitter.start()
+    kills = {"server": 0, "worker": 0}
+    in_mid_job = 0
+    try:
+        while sum(kills.values()) < KILLS:
+            time.sleep(chance.uniform(0.0, 0.4))
+            victim = "server" if chance.random() < 0.3 else "worker"
+            pid = server.process.pid if victim == "server" else worker_of(server)
+            if pid is None or not process_is_alive(pid):
+                continue
+            busy = is_running(data)
+            os.kill(pid, signal.SIGKILL)
+            kills[victim] += 1
+            in_mid_job += busy
+            if victim == "server":
+                server.kill()
+                acknowledged = set(submitter.acknowledged)
+                server = RenderServer(data, crash_limit=1000)
+                assert acknowledged <= {job.id for job in server.client.jobs(1000)}
+        submitter.join(30)
+        assert len(submitter.acknowledged) == len(jobs)
+        disturbed = digests(server.client, jobs)
+        rows = server.client.jobs(1000)
+    finally:
+        server.kill()
+    print(f"{kills}, {in_mid_job} of them while a job ran; attempts {sum(row.attempt for row in rows)}")
+    assert disturbed == undisturbed
+    assert sorted(row.id for row in rows) == sorted(jobs)
+    assert in_mid_job >= 10
+    with sqlite3.connect(data / "jobs.db") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+def is_running(data: Path) -> bool:
+    db = sqlite3.connect(f"file:{data / 'jobs.db'}?mode=ro", uri=True)
+    try:
+        return bool(db.execute("SELECT count(*) FROM jobs WHERE state = 'running'").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        db.close()
+
+
+def long_motion() -> dict[str, Any]:
+    return {"kind": "motion", "plan": {"segments": [{"move": "walk", "seconds": 60.0}] * 10}, "fps": 240.0}
+
+
+def test_a_job_that_always_kills_its_worker_fails_in_the_end(tmp_path: Path) -> None:
+    with RenderServer(tmp_path / "data") as server:
+        job = server.client.submit(long_motion()).id
+        killed: set[int] = set()
+        deadline = time.monotonic() + 30
+        while server.ask("GET", f"/v1/jobs/{job}").json["state"] != "failed":
+            assert time.monotonic() < deadline
+            pid = worker_of(server)
+            status = server.ask("GET", f"/v1/jobs/{job}").json
+            if pid is not None and pid not in killed and status["state"] == "running" and status["message"]:
+                killed.add(pid)
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+        with pytest.raises(FleximoError, match="signal 9") as raised:
+            server.client.wait(job)
+        assert raised.value.code == "worker_lost"
+        assert 3 <= len(killed) <= 6  # the count starts again after real progress
+        assert server.client.motion(_plan(), fps=30).fps == 30  # the next job runs
+
+
+def _plan() -> Any:
+    from fleximo import MotionPlan, Segment
+
+    return MotionPlan((Segment("wave", 1.0),))
+
+
+def test_the_deaths_of_servers_are_no_crash_of_the_job(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    job = str(uuid.uuid4())
+    for life in itertools.count():
+        with RenderServer(data) as server:
+            if life == 0:
+                server.client.submit(long_motion(), job)
+            server.until(job, "running")
+            living_worker(server)
+            server.kill()
+            gone_by = time.monotonic() + 3
+            while worker_of(server) is not None:
+                assert time.monotonic() < gone_by, "the worker outlived its server"
+                time.sleep(0.005)
+        if life == 4:
+            break
+    with RenderServer(data) as server:
+        status = server.until(job, "running")
+        assert status["attempt"] >= 5
+        server.ask("POST", f"/v1/jobs/{job}/cancel")
+        assert server.until(job, "canceled", "failed", "done")["state"] == "canceled"
+
+
+def test_a_cancel_outlives_the_server(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with RenderServer(data, cancel_grace_s=60) as server:
+        job = server.client.submit(long_motion()).id
+        server.until(job, "running")
+        pid = living_worker(server)
+        os.kill(pid, signal.SIGSTOP)  # a worker that no longer listens
+        try:
+            assert server.client.cancel(job).state == "canceling"
+        finally:
+            server.kill()
+    with RenderServer(data) as server:  # ends the deaf worker first
+        assert server.until(job, "canceled", "queued", "running")["state"] == "canceled"
+        assert worker_of(server) is None
+
+
+def test_a_deaf_worker_is_killed_after_the_grace(tmp_path: Path) -> None:
+    with RenderServer(tmp_path / "data", cancel_grace_s=0.5) as server:
+        job = server.client.submit(long_motion()).id
+        server.until(job, "running")
+        pid = living_worker(server)
+        os.kill(pid, signal.SIGSTOP)
+        server.client.cancel(job)
+        assert server.until(job, "canceled", seconds=5)["state"] == "canceled"
+        assert worker_of(server) != pid
+
+
+def test_a_hanging_worker_is_replaced(tmp_path: Path) -> None:
+    with RenderServer(tmp_path / "data", silence_s=1.0) as server:
+        job = server.client.submit({**long_motion(), "fps": 30.0}).id
+        server.until(job, "running")
+        pid = living_worker(server)
+        os.kill(pid, signal.SIGSTOP)
+        assert server.until(job, "done", "failed", seconds=40)["attempt"] >= 2
+
+
+def test_a_stop_leaves_the_running_job_for_the_next_start(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with RenderServer(data) as server:
+        job = server.client.submit(long_motion()).id
+        server.until(job, "running")
+        stream = server.client.events(job)
+        next(stream)  # a reader that stays must not hold the end up
+        started = time.monotonic()
+        assert server.terminate() == 0
+        assert time.monotonic() - started < 10
+        with pytest.raises((FleximoError, StopIteration)):
+            while True:
+                next(stream)
+        assert not (data / "server.json").exists()
+        assert worker_of(server) is None
+    with RenderServer(data) as server:
+        assert server.until(job, "queued", "running")["attempt"] >= 1
+
+
+def test_two_servers_never_share_a_folder(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with RenderServer(data) as first:
+        with pytest.raises(RuntimeError, match="served already"):
+            RenderServer(data)
+        assert first.ask("GET", "/healthz").status == 200
+
+
+def test_a_stale_address_is_seen(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with RenderServer(data) as server:
+        server.kill()
+        assert (data / "server.json").exists()
+        with pytest.raises(FleximoError) as raised:
+            Client.from_data_folder(data)
+        assert raised.value.code == "server_not_running"
