@@ -13,7 +13,7 @@ from fleximo.arrays import FloatArray
 from fleximo.kinematics import two_bone_ik
 from fleximo.rig import Rig
 
-__all__ = ["arm_rotations", "leg_rotations", "mirrored"]
+__all__ = ["arm_rotations", "leg_rotations", "mirrored", "on_elbow_hinge"]
 
 _X, _Y, _Z = np.eye(3)
 _MAX_TWIST = np.radians(80.0)  # of the forearm, either way from the palm-down T-pose
@@ -111,6 +111,18 @@ def _hand(forearm: FloatArray, fingers: FloatArray | None, palm: FloatArray | No
     twist = rot.from_axis_angle(_X, np.clip(angle, -_MAX_TWIST, _MAX_TWIST))
     rest = rot.to_rotation_vector(rot.multiply(rot.conjugate(twist), relative))
     return twist, rot.from_rotation_vector(np.clip(rest, -_MAX_WRIST, _MAX_WRIST))
+
+
+def on_elbow_hinge(elbow: FloatArray, side: str) -> FloatArray:
+    """The nearest rotations (...,4) that an elbow can take: a bend about its hinge and a twist of the forearm.
+
+    Two such elbows mixed as rotations leave the hinge; this brings the mixture back.
+    """
+    sign = 1.0 if side == "left" else -1.0
+    forearm = rot.rotate(elbow, sign * _X)
+    bend = np.maximum(np.arctan2(forearm[..., 2], sign * forearm[..., 0]), 0.0)
+    flexion = rot.from_axis_angle(-sign * _Y, bend)
+    return rot.multiply(flexion, rot.twist_about(rot.multiply(rot.conjugate(flexion), elbow), _X))
 
 
 def leg_rotations(

@@ -12,7 +12,7 @@ import numpy as np
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError
-from fleximo.limbs import leg_rotations
+from fleximo.limbs import leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
 
 __all__ = ["Heading", "inertialise", "join", "moved", "relock_feet"]
@@ -67,6 +67,9 @@ def inertialise(before: Motion, after: Motion, seconds: float = 0.35) -> Motion:
     q[:count] = rot.multiply(
         q[:count], rot.from_rotation_vector(_decay(offset, speed_before - speed_after, count, seconds, fps))
     )
+    for side in ("left", "right"):
+        elbow = after.rig.index(f"{side}_elbow")
+        q[:count, elbow] = on_elbow_hinge(q[:count, elbow], side)
     root = after.root.astype(np.float64)
     gap = before.root[-1] - root[0]
     drift = (before.root[-1] - before.root[-2] if len(before) > 1 else 0.0) - (root[min(1, len(after) - 1)] - root[0])

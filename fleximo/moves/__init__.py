@@ -13,9 +13,10 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.errors import FleximoError
+from fleximo.limbs import on_elbow_hinge
 from fleximo.motion import Motion
 from fleximo.moves import dance, floor, gestures, locomotion, sports
-from fleximo.moves.base import Body, Cue, Move, Place, to_motion
+from fleximo.moves.base import SIDES, Body, Cue, Move, Place, to_motion
 from fleximo.moves.easing import envelope
 from fleximo.plan import MotionPlan, Segment
 from fleximo.rig import DEFAULT_RIG, Rig
@@ -101,6 +102,9 @@ def play(
         blend = min(_LAYER_BLEND_S, 0.25 * cue.end)
         weight = envelope(cue.t, 0.0, blend, cue.end - blend, cue.end)
         tracks.local[:, joints] = rot.slerp(tracks.local[:, joints], over.local[:, joints], weight[:, None])
+        for side in SIDES:
+            elbow = rig.index(f"{side}_elbow")
+            tracks.local[:, elbow] = on_elbow_hinge(tracks.local[:, elbow], side)
     return to_motion(tracks, fps), tracks.exit
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from fleximo import rotations as rot
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.fingers import finger_names, finger_rotations
-from fleximo.limbs import leg_rotations
+from fleximo.limbs import leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
 from fleximo.rig import DEFAULT_RIG, Rig
 from fleximo.timing import frame_times
@@ -188,7 +188,8 @@ class Tracks:
     def set_arm(self, side: str, rotations: FloatArray) -> None:
         """Takes collar, shoulder, elbow, wrist (T,4,4) of one arm."""
         for i, name in enumerate(("collar", "shoulder", "elbow", "wrist")):
-            self.local[:, self.joint(f"{side}_{name}")] = rotations[:, i]
+            joint = on_elbow_hinge(rotations[:, i], side) if name == "elbow" else rotations[:, i]
+            self.local[:, self.joint(f"{side}_{name}")] = joint
 
     def set_fingers(self, side: str, seconds: FloatArray, keys: list[tuple[float, str]]) -> None:
         """Eases the hand through (time, shape) keys; see `fleximo.fingers`."""
@@ -283,6 +284,15 @@ def _raise_feet(tracks: Tracks, ankles: FloatArray, pelvis: FloatArray) -> Float
     return ankles
 
 
+def _loose_ankle(ankle: FloatArray) -> FloatArray:
+    """The ankle (T,4) of a foot in the air, kept within 20 degrees up and 44 down: there it hangs from the shin."""
+    v = rot.to_rotation_vector(ankle)
+    least, most, width = np.radians(-20.0), np.radians(44.0), np.radians(12.0)
+    down = _limit(v[:, 0], np.full(len(v), most), width)
+    v[:, 0] = -_limit(-down, np.full(len(v), -least), width)
+    return rot.from_rotation_vector(v)
+
+
 def to_motion(tracks: Tracks, fps: Fraction) -> Motion:
     """Solves the legs: pelvis lowered into reach, knees by two-bone IK, toes flat while the heel lifts."""
     body, rig = tracks.body, tracks.body.rig
@@ -296,6 +306,9 @@ def to_motion(tracks: Tracks, fps: Fraction) -> Motion:
         leg = leg_rotations(
             rig, side, tracks.pelvis_rotation, pelvis, ankles[:, i], tracks.feet[:, i], tracks.knees[:, i]
         )
+        # Only well above the floor, where toes that hang do not touch it.
+        free = np.clip((tracks.balls[:, i, 1] - body.ball_height - 0.04) / 0.08, 0.0, 1.0)
+        leg[:, 2] = rot.slerp(leg[:, 2], _loose_ankle(leg[:, 2]), free)
         for k, name in enumerate(("hip", "knee", "ankle")):
             local[:, rig.index(f"{side}_{name}")] = leg[:, k]
         local[:, rig.index(f"{side}_foot")] = axes(pitch=-tracks.toe_bend[:, i])

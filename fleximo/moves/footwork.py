@@ -54,7 +54,7 @@ def play_steps(tracks: Tracks, t: FloatArray, steps: Sequence[Step], start: Plac
 
 def _pitch_keys(steps: Sequence[Step]) -> list[tuple[float, float]]:
     """Heel-up (+) and toe-up (-) angles over time; smooth through toe-off, for a corner there would jerk the knee."""
-    keys: list[tuple[float, float]] = [(-1e3, 0.0)]
+    keys: list[tuple[float, float]] = [(-1e3, 0.0), (0.0, 0.0)]
     for step in steps:
         swing = step.on - step.off
         keys += [(max(step.off - step.roll, keys[-1][0] + 1e-3), 0.0), (step.off, step.push)]

@@ -239,9 +239,10 @@ def stretch(cue: Cue) -> Tracks:
     tracks.turn_pelvis(tilt=7.0 * bent)
     tracks.bend_spine(tilt=29.0 * bent, pitch=-5.0 * on)
     tracks.turn_head(tilt=8.0 * bent, pitch=-9.0 * lifted)
-    heel = 24.0 * lifted
-    tracks.pelvis[:, 1] += body.scale * 0.055 * lifted
-    tracks.pelvis[:, 2] += body.scale * 0.045 * lifted
+    heel = 20.0 * lifted
+    tracks.pelvis[:, 1] += body.scale * 0.045 * lifted
+    # On the toes the weight must come forward over them.
+    tracks.pelvis[:, 2] += body.scale * 0.085 * lifted
     for i in range(2):
         tracks.feet[:, i] = rot.multiply(tracks.feet[:, i], axes(pitch=heel))
         tracks.toe_bend[:, i] = heel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from fleximo.moves.posing import pose_arm, standing
 __all__ = ["march", "run", "turn", "walk"]
 
 _HEADINGS = {"backward": np.pi, "left": np.pi / 2, "right": -np.pi / 2}
-_SETTLE_S = 0.12  # stands before the first foot leaves and after the last one lands
+_SETTLE_S = 0.15  # stands before the first foot leaves and after the last one lands
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,14 @@ class _Gait:
     roll: float = 0.22
     tuck: float = 0.0
     narrow: float = 0.03  # each foot steps this much towards the middle
+    ahead: float = 0.0  # and lands this much in front of where the body is in mid-stance
 
 
-_WALK = _Gait(0.70, 0.63, push=40.0, strike=16.0, height=0.055)
-_BACK = _Gait(0.44, 0.65, push=16.0, strike=0.0, height=0.055, roll=0.14)
+_WALK = _Gait(0.68, 0.63, push=38.0, strike=14.0, height=0.055, roll=0.30, ahead=0.02)
+_BACK = _Gait(0.44, 0.65, push=16.0, strike=0.0, height=0.055, roll=0.22)
 _SIDE = _Gait(0.22, 0.66, push=14.0, strike=0.0, height=0.055, roll=0.12, narrow=0.0)
 _MARCH = _Gait(0.42, 0.60, push=26.0, strike=0.0, height=0.30, roll=0.14, narrow=0.02)
-_RUN = _Gait(1.00, 0.37, push=48.0, strike=4.0, height=0.13, roll=0.13, tuck=66.0, narrow=0.05)
+_RUN = _Gait(0.98, 0.34, push=40.0, strike=4.0, height=0.13, roll=0.17, tuck=66.0, narrow=0.05, ahead=0.07)
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,11 @@ def _course(cue: Cue, gait: _Gait, step_s: float, travel_rad: float, sideways: b
             middle = pair if k < count - 2 else cue.end
         last = k >= count - 2
         inward = 0.0 if last else -gait.narrow * cue.body.scale * cue.body.sign(side)
-        goal = place(total if last else float(path(middle)), inward)
+        goal = place(total if last else float(path(middle)) + gait.ahead * cue.body.scale, inward)
         steps.append(
-            Step(side, off, on, goal, gait.height, gait.push, gait.strike, min(gait.roll, 0.5 * step_s), tuck=gait.tuck)
+            Step(
+                side, off, on, goal, gait.height, gait.push, gait.strike, min(gait.roll, 0.62 * step_s), tuck=gait.tuck
+            )
         )
     way = path(cue.t)
     pace = _pace(cue.t - begin, room, rise)
@@ -143,10 +146,10 @@ def walk(cue: Cue) -> Tracks:
     sideways = cue.direction in SIDES
     gait = _SIDE if sideways else _BACK if cue.direction == "backward" else _WALK
     # Faster walkers lengthen and quicken their steps alike (Grieve & Gear 1966).
-    pace = float(np.sqrt(cue.speed))
-    gait = _scaled(gait, min(pace, 1.25))
+    longer = float(np.clip(np.sqrt(cue.speed), 0.6, 1.1))
+    gait = _scaled(gait, longer)
     travel = _HEADINGS.get(cue.direction or "", 0.0)
-    course = _course(cue, gait, LEXICON["walk"].period_s / pace, travel, sideways)
+    course = _course(cue, gait, LEXICON["walk"].period_s * longer / cue.speed, travel, sideways)
     _travel(tracks, cue, course, travel)
     sign, on, phase = cue.body.sign(course.first), course.pace, course.phase
     big = gait.step_m / 0.70
@@ -179,20 +182,18 @@ def walk(cue: Cue) -> Tracks:
 
 
 def _scaled(gait: _Gait, factor: float) -> _Gait:
-    return _Gait(
-        gait.step_m * factor, gait.duty, gait.push, gait.strike, gait.height, gait.roll, gait.tuck, gait.narrow
-    )
+    return replace(gait, step_m=gait.step_m * factor, ahead=gait.ahead * factor)
 
 
 def run(cue: Cue) -> Tracks:
     """Runs from standing to standing with a flight in each step. Repeats and direction mean nothing."""
     tracks = standing(cue)
-    pace = float(np.sqrt(cue.speed))
-    course = _course(cue, _scaled(_RUN, min(pace, 1.2)), LEXICON["run"].period_s / pace, 0.0)
+    longer = float(np.clip(np.sqrt(cue.speed), 0.6, 1.2))
+    course = _course(cue, _scaled(_RUN, longer), LEXICON["run"].period_s * longer / cue.speed, 0.0)
     _travel(tracks, cue, course, 0.0)
     sign, on, phase = cue.body.sign(course.first), course.pace, course.phase
     # Low over the standing foot, high in flight, half a step later.
-    tracks.pelvis[:, 1] += (-0.055 - 0.032 * np.cos(2.0 * phase)) * on
+    tracks.pelvis[:, 1] += (-0.035 - 0.026 * np.cos(2.0 * phase)) * on
     tracks.pelvis[:, 0] -= 0.015 * sign * np.cos(phase) * on
     tracks.pulls[:] = tracks.contacts
     tracks.turn_pelvis(pitch=13.0 * on, turn=-9.0 * sign * np.sin(phase) * on, tilt=-4.0 * sign * np.cos(phase) * on)
@@ -257,7 +258,7 @@ def turn(cue: Cue) -> Tracks:
     total = np.radians(degrees) * (1.0 if to_left else -1.0)
     begin, room = min(0.12, 0.1 * cue.end), 0.0
     room = max(cue.end - 2.2 * begin, 1e-3)
-    pairs = max(1, int(np.ceil(degrees / 62.0)))
+    pairs = max(1, int(np.ceil(degrees / 45.0)))
     lead, follow = ("left", "right") if to_left else ("right", "left")
     step_s = room / (2 * pairs)
     steps = []
@@ -275,6 +276,9 @@ def turn(cue: Cue) -> Tracks:
     turned = rot.from_axis_angle(yaw_axis, heading)
     tracks.pelvis = rot.rotate(turned, tracks.pelvis)
     tracks.pelvis_rotation = rot.multiply(turned, tracks.pelvis_rotation)
+    # Knees between hip and foot share the turn of the leg.
+    ahead_of_feet = rot.rotate(turned, np.array([0.0, 0.0, 1.0]))
+    tracks.knees += ahead_of_feet[:, None, :]
     beat = np.cos(np.pi * (cue.t - begin - 0.5 * step_s) / step_s) * envelope(
         cue.t, begin, begin + step_s, begin + room - step_s, begin + room
     )
