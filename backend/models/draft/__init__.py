@@ -15,6 +15,7 @@ from backend.models.draft.compositor import draw_placed
 from backend.models.draft.order import drawing_order
 from backend.models.draft.pose import poses, read_target
 from backend.models.draft.puppet import Puppet, build_puppet
+from backend.models.draft.shadow import draw_shadow
 from backend.models.draft.warp import boxes, place
 from backend.photo import decode_photo
 from backend.stages import Progress, silent
@@ -58,6 +59,8 @@ class DraftPuppet:
         frames = np.empty((stop - start, job.size[1], job.size[0], 3), np.uint8)
         for i in range(start, stop):
             canvas = puppet.scene.copy()
+            for shadow in puppet.shadows:
+                draw_shadow(canvas, shadow, *target.footing(shadow.side, i))
             visible = [names.index(name) for name in order[i] if name in names]
             for placed in place(list(puppet.pieces), visible, found[i], moved, i):
                 draw_placed(canvas, puppet.pieces[placed.piece].texture, placed)

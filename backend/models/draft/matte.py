@@ -20,11 +20,15 @@ def soft_alpha(image: FloatArray, mask: FloatArray, scene: FloatArray, band_px: 
     In the band around the mask's edge each colour is placed between the person's own (continued from inside) and the
     scene's; where the two look alike the mask decides.
     """
-    size = max(1, round(band_px))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
     hard = (mask > 0.5).astype(np.uint8)
-    inside = cv2.erode(hard, kernel, borderValue=1) > 0
-    band = (cv2.dilate(hard, kernel) > 0) & ~inside
+    depth = cv2.distanceTransform(cv2.copyMakeBorder(hard, 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 5)[
+        1:-1, 1:-1
+    ]
+    height = cv2.distanceTransform(1 - hard, cv2.DIST_L2, 5)
+    size = 2 * round(2 * band_px) + 1
+    ridge = cv2.dilate(depth, np.ones((size, size), np.uint8))
+    inside = (depth > band_px) | ((depth > 0.7 * ridge) & (depth > 0))  # a finger is all edge: keep its middle
+    band = ~inside & (height <= band_px)
     smooth = cv2.GaussianBlur(mask, (0, 0), 0.8)
     own = pull_push(image, inside) if inside.any() else image.astype(np.float32)
     behind = scene.astype(np.float32)
@@ -33,6 +37,7 @@ def soft_alpha(image: FloatArray, mask: FloatArray, scene: FloatArray, band_px: 
     place = ((image.astype(np.float32) - behind) * span).sum(axis=-1) / np.maximum(contrast, 1.0)
     trust = np.clip((np.sqrt(contrast) - 20.0) / 60.0, 0.0, 1.0) * 0.8
     mixed = np.clip(place, 0.0, 1.0) * trust + smooth * (1.0 - trust)
+    mixed = np.maximum(mixed, np.clip((depth - 1.0) / np.minimum(band_px, 0.7 * ridge + 0.1), 0.0, 1.0))
     mixed = cv2.GaussianBlur(mixed.astype(np.float32), (0, 0), 0.6)
     # Drawn in by about half a pixel: a missing rim is not seen, a rim of wall is.
     alpha = np.where(inside, 1.0, np.where(band, np.clip((mixed - 0.2) / 0.7, 0.0, 1.0), 0.0))

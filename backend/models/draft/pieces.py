@@ -91,6 +91,11 @@ def _crop(cutting: Cutting, corners: FloatArray, margin: float) -> _Crop:
     )
 
 
+def _ball(radius_px: float) -> FloatArray:
+    size = 2 * max(1, round(radius_px)) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+
+
 def _soft(region: BoolArray) -> FloatArray:
     return cv2.GaussianBlur(region.astype(np.float32), (0, 0), 0.8)
 
@@ -206,15 +211,18 @@ def _torso(cutting: Cutting) -> Piece | None:
     column = smoothstep((0.42 * face - np.abs(crop.across(neck, rest.head_centre))) / (0.08 * face) + 0.5)
     top = np.maximum(top, column * smoothstep((0.85 - rise) / 0.15))
     bottom = smoothstep((1.06 - spine) / 0.05)
-    alpha = np.maximum(crop.alpha * _soft(own), _soft(hidden)) * top * bottom
+    legs = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "leg"])
+    under = cv2.dilate((own | legs).astype(np.uint8), _ball(0.025 * rest.torso_px)) > 0  # under the arm's soft edge
+    alpha = np.maximum(crop.alpha * _soft(under), _soft(hidden)) * top * bottom
+    known = (own | legs) & ~(cv2.dilate(arms.astype(np.uint8), _ball(1)) > 0)
     for limb in cutting.limbs:
-        if limb.kind == "arm":
-            alpha = np.maximum(alpha, crop.disc(limb.joints[0], 0.85 * limb.radii[0], 0.3 * limb.radii[0]) * crop.alpha)
-    known = own & ~(cv2.dilate(arms.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
-    for limb in cutting.limbs:
-        if limb.kind == "arm":
-            inside = np.hypot(crop.x - limb.joints[0][0], crop.y - limb.joints[0][1]) < limb.radii[0]
-            known |= crop.is_label(limb.label) & inside
+        if limb.kind == "arm":  # the sleeve's root is part of the torso too, so that the armpit stretches
+            along = crop.along(limb.joints[0], limb.joints[1])
+            sleeve = crop.is_label(limb.label) & (along < 0.5)
+            alpha = np.maximum(
+                alpha, crop.alpha * _soft(sleeve | under) * smoothstep((0.42 - along) / 0.2) * (along > -0.5)
+            )
+            known |= sleeve
     links = [("waist", "pelvis", True), ("neck", "head", True)]
     links += [(f"{limb.side}_shoulder", f"{limb.side}_upper_arm", True) for limb in cutting.limbs if limb.kind == "arm"]
     return _piece(cutting, crop, "chest", alpha, known, links)

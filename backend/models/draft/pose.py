@@ -32,6 +32,15 @@ class Target:
     hands: dict[str, FloatArray]  # side -> (T,) bool: the hand's points are given
     growth: FloatArray  # (T,128) apparent size against the photo, from depth; 1 where unknown
     lift_m: FloatArray  # (T,2) right, left ankle above its place on the floor; 0 where unknown
+    focal_px: float
+
+    def footing(self, side: str, frame: int) -> tuple[FloatArray, float, float]:
+        """The ankle if the foot stood on the floor below it, canvas px; its size; the strength of its shadow."""
+        ankle = LEGS[side][2]
+        lift, depth = float(self.lift_m[frame, SIDES.index(side)]), float(self.depths_m[frame, ankle])
+        drop = lift * self.focal_px / depth if depth > 0.05 else 0.0
+        strength = 1.0 - 0.85 * float(smoothstep(np.array((lift - 0.02) / 0.3)))
+        return self.points[frame, ankle] + np.array([0.0, drop]), float(self.growth[frame, ankle]), strength
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +49,7 @@ class Poses:
 
     inverse: FloatArray  # (T,B,15) canvas -> photo on the canvas, see `bones.carry`
     forward: FloatArray  # (T,B,15)
-    links: FloatArray  # (T,L,7) the blend's slope x, y and offset; its strength; its middle x, y and one over its reach squared
+    links: FloatArray  # (T,L,7) the blend's slope x, y and offset; its strength; its middle x, y, 1 / its reach squared
     face_shift: FloatArray  # (T,5) canvas px of the photo: bulge centre x, y, shift x, y, radius
 
 
@@ -49,15 +58,33 @@ def read_target(rest: RestPose, track: PoseTrack, camera: Camera, stature_m: flo
     points = track.points_px.astype(np.float64).copy()
     depths = track.depths_m.astype(np.float64)
     present = (track.confidence > 0) | (np.abs(points).sum(axis=-1) > 0)
-    hip_height = np.array([[0.0, 0.53 * stature_m, 0.0]])
-    rest_depth = float(camera.to_camera(np.repeat(hip_height, len(camera.world_to_camera), axis=0))[0, 2])
+    rest_depths = _rest_depths(rest, camera)
     known = (depths > 0.05) & present
-    middle = np.where(known[:, :18], depths[:, :18], 0.0).sum(axis=1) / np.maximum(known[:, :18].sum(axis=1), 1)
-    filled = np.where(known, depths, np.where(middle > 0.05, middle, rest_depth)[:, None])
-    growth = np.clip(rest_depth / np.maximum(filled, 0.05), 0.3, 3.0) if rest_depth > 0.05 else np.ones_like(filled)
+    ratio = np.where(known, depths, rest_depths) / np.maximum(rest_depths, 0.05)
+    body = known[:, :18]
+    middle = np.where(body, ratio[:, :18], 0.0).sum(axis=1) / np.maximum(body.sum(axis=1), 1)
+    ratio = np.where(known, ratio, np.where(body.any(axis=1), middle, 1.0)[:, None])
+    growth = np.clip(1.0 / np.maximum(ratio, 0.05), 0.3, 3.0)
     points[:, :18] = complete_points(points[:, :18], present[:, :18], rest.points[:18])
     hands = {side: present[:, [HAND_START[side], HAND_START[side] + 9]].all(axis=1) for side in SIDES}
-    return Target(points, np.where(known, depths, 0.0), hands, growth, _lifts(points, depths, camera, stature_m))
+    lifts = _lifts(points, depths, camera, stature_m)
+    return Target(points, np.where(known, depths, 0.0), hands, growth, lifts, float(camera.K[1, 1]))
+
+
+def _rest_depths(rest: RestPose, camera: Camera) -> FloatArray:
+    """(128,) m: how far the photo's points are from the camera if she stands upright on the world's origin.
+
+    Where the ray through the point meets the upright plane through the origin that faces the camera.
+    """
+    matrix = camera.world_to_camera[0]
+    rotation, shift = matrix[:3, :3], matrix[:3, 3]
+    eye = -rotation.T @ shift
+    rays = np.concatenate([rest.points - camera.K[:2, 2], np.ones((len(rest.points), 1))], axis=1)
+    rays[:, :2] /= [camera.K[0, 0], camera.K[1, 1]]
+    towards = np.array([eye[0], 0.0, eye[2]])
+    distance = float(np.linalg.norm(towards))
+    across = (rays @ rotation) @ (-towards / max(distance, 1e-6))  # how fast each ray nears the plane
+    return np.where(across > 0.1, distance / np.maximum(across, 0.1), max(float(shift[2]), 0.1))
 
 
 def _lifts(points: FloatArray, depths: FloatArray, camera: Camera, stature_m: float) -> FloatArray:
@@ -170,7 +197,13 @@ def _pelvis(rest: RestPose, target: Target, chest: FloatArray) -> FloatArray:
     spine_sure = np.where(flipped, 0.0, np.clip(np.linalg.norm(spine, axis=-1) / growth, 0.0, 1.0) ** 2)
     turn = (sure * hip_turn + spine_sure * spine_turn) / (sure + spine_sure + 1e-3)
     width = np.clip(ratio, _NARROWEST, 1.15) * growth
-    height = np.clip(np.linalg.norm(spine, axis=-1), 0.8 * growth, 1.05 * growth)
+    # Thighs that come forward lift the seat out of sight.
+    thighs = [
+        np.linalg.norm(target.points[:, knee] - target.points[:, hip], axis=-1)
+        / max(float(np.linalg.norm(rest.points[knee] - rest.points[hip])), 1.0)
+        for hip, knee, _ in LEGS.values()
+    ]
+    height = np.clip(np.mean(thighs, axis=0) + 0.05 * growth, 0.45 * growth, growth)
     size = np.zeros((len(now), 2, 2))
     size[:, 0, 0], size[:, 1, 1] = width, height
     basis = _columns(rest.across, rest.down)
@@ -181,7 +214,7 @@ def _head(rest: RestPose, target: Target) -> tuple[FloatArray, FloatArray, Float
     """(T,2,2) turn and size of the head, and its centre in the photo (2,) and in the frames (T,2)."""
     face = [i for i in (0, 14, 15, 16, 17) if rest.seen[i]] or [0, 14, 15, 16, 17]
     centre, now = rest.points[face].mean(axis=0), target.points[:, face].mean(axis=1)
-    growth = target.growth[:, face].mean(axis=1)
+    growth = target.growth[:, [16, 17] if rest.has(16, 17) else [1]].mean(axis=1)  # ears: neither chin up nor nose out
     right = [i for i in (14, 16) if rest.seen[i]] or [14, 16]
     left = [i for i in (15, 17) if rest.seen[i]] or [15, 17]
     line = rest.points[left].mean(axis=0) - rest.points[right].mean(axis=0)
@@ -208,7 +241,7 @@ def _face_shift(rest: RestPose, target: Target, head: FloatArray, centre: FloatA
         face = np.einsum("tij,tj->ti", back, target.points[:, features].mean(axis=1) - now) + centre
         sides = np.einsum("tij,tj->ti", back, target.points[:, ears].mean(axis=1) - now) + centre
         shift = (face - sides) - (middle - rest.points[ears].mean(axis=0))
-        radius = max(radius, 1.25 * float(np.linalg.norm(rest.points[17] - rest.points[16])) / 2.0)
+        radius = max(radius, 1.6 * float(np.linalg.norm(rest.points[17] - rest.points[16])) / 2.0)
         length = np.linalg.norm(shift, axis=-1, keepdims=True)
         shift = shift * np.minimum(1.0, 0.18 * radius / np.maximum(length, 1e-6))
     return np.concatenate([middle + shift, shift, np.full((len(now), 1), radius)], axis=-1)

@@ -16,6 +16,7 @@ from backend.models.draft.cut import Limb, cut_limbs, find_limbs
 from backend.models.draft.matte import soft_alpha
 from backend.models.draft.pieces import Cutting, Piece, cut_pieces
 from backend.models.draft.rest import HAND_START, SIDES, RestPose, rest_pose
+from backend.models.draft.shadow import Shadow, find_shadows, shadow_zone
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Framing
 from fleximo.errors import FleximoError
@@ -32,6 +33,7 @@ class Puppet:
 
     scene: FloatArray  # (H,W,4) uint8 RGB and an unused fourth channel
     pieces: tuple[Piece, ...]
+    shadows: tuple[Shadow, ...]
     rest: RestPose
     limbs: tuple[Limb, ...]
     hands_seen: dict[str, bool]
@@ -54,9 +56,11 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
     hard = mask > 0.5
     grow = max(2, round(0.012 * 3.5 * rest.torso_px))
     near = cv2.dilate(hard.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1,) * 2)) > 0
+    limbs = tuple(find_limbs(working, hard))
+    near |= shadow_zone(hard.shape, limbs, rest.down, rest.torso_px)
     scene = empty_scene(image, near, covered)
     alpha = soft_alpha(image, mask, scene, max(1.5, 0.004 * 3.5 * rest.torso_px))
-    limbs = tuple(find_limbs(working, hard))
+    shadows = find_shadows(image, scene, alpha, limbs, rest.down, rest.torso_px, (pad[0], pad[1]))
     labels = cut_limbs(image, alpha > 0.03, working, list(limbs))
     hands_seen = {side: rest.has(HAND_START[side], HAND_START[side] + 9) for side in SIDES}
     pieces = cut_pieces(Cutting(image, alpha, labels, working, limbs, (pad[0], pad[1])), hands_seen)
@@ -66,6 +70,7 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
     return Puppet(
         np.ascontiguousarray(rgba),
         tuple(_with_reach(piece, rest) for piece in pieces),
+        shadows,
         rest,
         limbs,
         hands_seen,

@@ -113,5 +113,5 @@ def _bulge(pieces: list[Piece], visible: list[int], source: FloatArray, counts: 
         return
     start = sum(counts[: heads[0]])
     part = source[start : start + counts[heads[0]]]
-    square = ((part - shift[:2]) ** 2).sum(axis=-1, keepdims=True) / shift[4] ** 2
-    part -= shift[2:4] * np.maximum(1.0 - square, 0.0) ** 2
+    distance = np.linalg.norm(part - shift[:2], axis=-1, keepdims=True) / shift[4]
+    part -= shift[2:4] * (1.0 - smoothstep((distance - 0.4) / 0.6))
