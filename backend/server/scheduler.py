@@ -302,11 +302,12 @@ class Scheduler:
         if event is None:
             return
         with self._lock:
+            current = self._current
+            if current is None or (current.id, current.attempt) != (event.job, event.attempt):
+                return  # the words of an attempt that counts no more
             if event.kind in (DONE, FAILED, CANCELED, "lost"):
                 self._current = None
-            row = self.table.get(event.job)
-            if row is not None and row.attempt == event.attempt and row.state in (RUNNING, CANCELING):
-                self._take(row, event)
+            self._take(self.row(event.job), event)
         self.ring()
 
     def _claim(self) -> None:
