@@ -85,15 +85,16 @@ def shape_rotations(name: str, side: str) -> FloatArray:
 def finger_rotations(side: str, seconds: FloatArray, keys: Sequence[tuple[float, str]]) -> FloatArray:
     """Local rotations (T,15,4) of the `side` hand that eases through `keys`: (time in s, shape name), ascending.
 
-    Each change ends at its key's time plus the fingers' lag; little finger last. Before the first key and after
-    the last one the hand keeps its shape.
+    The fingers lag behind each key, the little finger most, and have caught up at the last one. Before the first key
+    and after the last one the hand keeps its shape.
     """
     shapes = np.stack([shape_rotations(name, side) for _, name in keys])
     times = np.array([time for time, _ in keys])
     if len(keys) == 1:
         return np.broadcast_to(shapes[0], (len(seconds), 15, 4)).copy()
     delays = np.repeat([_LAG_SECONDS + _STAGGER[finger] for finger in FINGERS], 3)
-    local = seconds[:, None] - delays  # (T,15)
+    late = np.clip((times[-1] - seconds) / 0.3, 0.0, 1.0)
+    local = seconds[:, None] - delays * late[:, None]  # (T,15)
     low = np.clip(np.searchsorted(times, local, side="right") - 1, 0, len(keys) - 2)
     x = np.clip((local - times[low]) / np.maximum(times[low + 1] - times[low], 1e-6), 0.0, 1.0)
     x = x**3 * (10.0 - 15.0 * x + 6.0 * x * x)

@@ -242,7 +242,7 @@ def stretch(cue: Cue) -> Tracks:
     heel = 20.0 * lifted
     tracks.pelvis[:, 1] += body.scale * 0.045 * lifted
     # On the toes the weight must come forward over them.
-    tracks.pelvis[:, 2] += body.scale * 0.085 * lifted
+    tracks.pelvis[:, 2] += body.scale * 0.092 * lifted
     for i in range(2):
         tracks.feet[:, i] = rot.multiply(tracks.feet[:, i], axes(pitch=heel))
         tracks.toe_bend[:, i] = heel

@@ -37,7 +37,7 @@ class _Gait:
 
 
 _WALK = _Gait(0.68, 0.63, push=38.0, strike=14.0, height=0.055, roll=0.30, ahead=0.02)
-_BACK = _Gait(0.44, 0.65, push=16.0, strike=0.0, height=0.055, roll=0.22)
+_BACK = _Gait(0.40, 0.65, push=16.0, strike=0.0, height=0.055, roll=0.22)
 _SIDE = _Gait(0.22, 0.66, push=14.0, strike=0.0, height=0.055, roll=0.12, narrow=0.0)
 _MARCH = _Gait(0.42, 0.60, push=26.0, strike=0.0, height=0.30, roll=0.14, narrow=0.02)
 _RUN = _Gait(0.98, 0.34, push=40.0, strike=4.0, height=0.13, roll=0.17, tuck=66.0, narrow=0.05, ahead=0.07)
@@ -146,7 +146,7 @@ def walk(cue: Cue) -> Tracks:
     sideways = cue.direction in SIDES
     gait = _SIDE if sideways else _BACK if cue.direction == "backward" else _WALK
     # Faster walkers lengthen and quicken their steps alike (Grieve & Gear 1966).
-    longer = float(np.clip(np.sqrt(cue.speed), 0.6, 1.1))
+    longer = float(np.clip(np.sqrt(cue.speed), 0.6, 1.03))
     gait = _scaled(gait, longer)
     travel = _HEADINGS.get(cue.direction or "", 0.0)
     course = _course(cue, gait, LEXICON["walk"].period_s * longer / cue.speed, travel, sideways)
@@ -258,7 +258,8 @@ def turn(cue: Cue) -> Tracks:
     total = np.radians(degrees) * (1.0 if to_left else -1.0)
     begin, room = min(0.12, 0.1 * cue.end), 0.0
     room = max(cue.end - 2.2 * begin, 1e-3)
-    pairs = max(1, int(np.ceil(degrees / 45.0)))
+    # Small steps where there is time for them, 60 degrees at once where there is not.
+    pairs = max(int(np.ceil(degrees / 60.0)), min(int(np.ceil(degrees / 45.0)), int(room / 0.55)))
     lead, follow = ("left", "right") if to_left else ("right", "left")
     step_s = room / (2 * pairs)
     steps = []
@@ -278,7 +279,7 @@ def turn(cue: Cue) -> Tracks:
     tracks.pelvis_rotation = rot.multiply(turned, tracks.pelvis_rotation)
     # Knees between hip and foot share the turn of the leg.
     ahead_of_feet = rot.rotate(turned, np.array([0.0, 0.0, 1.0]))
-    tracks.knees += ahead_of_feet[:, None, :]
+    tracks.knees += 0.65 * ahead_of_feet[:, None, :]
     beat = np.cos(np.pi * (cue.t - begin - 0.5 * step_s) / step_s) * envelope(
         cue.t, begin, begin + step_s, begin + room - step_s, begin + room
     )
