@@ -213,6 +213,7 @@ def _pelvis(rest: RestPose, target: Target, chest: FloatArray) -> FloatArray:
 def _head(rest: RestPose, target: Target) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(T,2,2) turn and size of the head, and its centre in the photo (2,) and in the frames (T,2)."""
     face = [i for i in (0, 14, 15, 16, 17) if rest.seen[i]] or [0, 14, 15, 16, 17]
+    face = [16, 17] if rest.has(16, 17) else face  # the ears turn with the skull, the features move before it
     centre, now = rest.points[face].mean(axis=0), target.points[:, face].mean(axis=1)
     growth = target.growth[:, [16, 17] if rest.has(16, 17) else [1]].mean(axis=1)  # ears: neither chin up nor nose out
     right = [i for i in (14, 16) if rest.seen[i]] or [14, 16]
