@@ -116,7 +116,7 @@ def score_video(frames: Iterable[Picture], target: PoseTrack, *, every: int, fin
     `find` defaults to the project's detector. Raises `FleximoError` if the video has fewer frames than the track.
     """
     if find is None:
-        from backend.models.detect import find_body as find
+        from backend.models.detect.frames import find_body as find
     target = target.subset(OPENPOSE_18)
     width, height = target.size
     torso = _torso_px(target)

@@ -24,7 +24,7 @@ from fleximo.errors import FleximoError
 from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND, WHOLEBODY_128
 from fleximo.person import Person
 
-__all__ = ["detect_person", "yaw_of"]
+__all__ = ["detect_person", "named_points", "yaw_of"]
 
 _WORK_PX = 1280  # longer side of the picture that is looked at; MediaPipe's own inputs are 256 px crops
 _FACE_UNSEEN_DEGREES = 100.0
@@ -48,7 +48,7 @@ def detect_person(photo: Photo, *, choose: int | Sequence[float] | None = None, 
     if not people:
         raise gate.no_person()
     chosen = _choose(people, choose, to_photo)
-    points, confidence, body_m = _named_points(people[chosen])
+    points, confidence, body_m = named_points(people[chosen])
     person = Person(
         points_px=points * to_photo,
         confidence=confidence,
@@ -74,7 +74,7 @@ def _work_picture(photo: Photo) -> Rgb:
 
 def _mask(work: Rgb, people: list[Sighting], chosen: int, photo_size: tuple[int, int]) -> BoolArray:
     """(H,W) of the photo: the chosen person's outline."""
-    named = [_named_points(person) for person in people]
+    named = [named_points(person) for person in people]
     body, confidence = named[chosen][0][BODY], named[chosen][1]
     others = [(people[i].segmentation, named[i][0][BODY]) for i in range(len(people)) if i != chosen]
     soft = share_of(people[chosen].segmentation, body, others)
@@ -102,7 +102,7 @@ def _uncovered(mask: BoolArray, body_px: FloatArray, confidence: FloatArray) -> 
     return worst
 
 
-def _named_points(sighting: Sighting) -> tuple[FloatArray, FloatArray, FloatArray]:
+def named_points(sighting: Sighting) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Points (128,2) px of the picture, confidence (128,), 0 outside the picture, and body (18,3) m of one sighting."""
     points, confidence = np.zeros((len(WHOLEBODY_128), 2)), np.zeros(len(WHOLEBODY_128))
     body_m = np.zeros((18, 3))
