@@ -21,6 +21,7 @@ from fleximo.planner.words import (
 )
 
 __all__ = [
+    "is_vague",
     "read_again",
     "read_count",
     "read_degrees",
@@ -124,6 +125,13 @@ def read_side(tokens: list[Token], index: int) -> tuple[tuple[str, ...], int] | 
     return None
 
 
+def is_vague(tokens: list[Token], index: int) -> bool:
+    """Whether the word is a vague amount: "several", "a couple of", but not "the couple"."""
+    if _word(tokens, index) in ("couple", "pair"):
+        return _word(tokens, index - 1) == "a" and _word(tokens, index + 1) in ("of", "times", "more", *TIME_UNITS)
+    return _word(tokens, index) in MANY
+
+
 def read_quantity(tokens: list[Token], index: int) -> tuple[float, int] | None:
     """A number: "3", "twenty five", "two and a half", "half a", "a couple of", "a dozen"; "2 or 3" gives the middle."""
     word, after = _word(tokens, index), index + 1
@@ -131,7 +139,7 @@ def read_quantity(tokens: list[Token], index: int) -> tuple[float, int] | None:
         return 0.5, after + (_word(tokens, after) in ("a", "an", "of"))
     if word in ("a", "an") and _word(tokens, after) in (*MANY, "dozen", "hundred", "half"):
         return read_quantity(tokens, after)
-    if word in MANY:
+    if is_vague(tokens, index):
         return MANY[word], after + (_word(tokens, after) == "of")
     value = number_of(tokens[index]) if index < len(tokens) else None
     if value is None:

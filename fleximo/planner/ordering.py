@@ -86,37 +86,21 @@ def _repeated(unit: Unit, done: list[Action]) -> list[Action]:
 
 
 def _place_loose(unit: Unit, following: Unit | None, done: list[Action]) -> None:
-    """Modifiers without an act: of the next act at a sentence's start, an act of their own with a new side, else the last's."""
-    leads = following is not None and "stop" not in following.marks and following.marks & {"comma", "subject"}
-    own_side = unit.loose.sides and unit.marks & {"then", "and", "comma", "first"} and done
-    if own_side and done[-1].modifiers.sides:
-        last = done[-1]
-        modifiers = replace(unit.loose.over(Modifiers(speed=last.modifiers.speed)))
-        if modifiers.repeats is None:
-            modifiers = replace(modifiers, repeats=last.modifiers.repeats)
-        unit.actions = [replace(last, start=unit.start, stop=unit.stop, modifiers=modifiers, link="next")]
-    elif (
-        unit.loose.directions
-        and unit.marks & {"then", "and"}
-        and done
-        and not unit.subject
-        and done[-1].modifiers.directions
-    ):
-        unit.actions = [replace(done[-1], start=unit.start, stop=unit.stop, modifiers=unit.loose, link="next")]
-    elif (
-        unit.loose.seconds is not None
-        and unit.marks & {"then"}
-        and not unit.subject
-        and following is not None
-        and leads
-    ):
-        unit.actions = [Action(LEXICON["idle"], "noun", unit.start, unit.stop, modifiers=unit.loose)]
+    """Modifiers without an act: a new side, way or pace does the last act anew; else they belong to the act they are next to."""
+    leads = following is not None and bool(following.actions) and not following.marks & {"stop", "then"}
+    loose, last = unit.loose, done[-1].modifiers if done else Modifiers()
+    joined = bool(unit.marks & {"then", "and", "comma", "first"}) and not unit.subject and bool(done)
+    anew = (loose.sides and last.sides) or (loose.directions and last.directions)
+    anew = anew or (loose.speed is not None and "then" in unit.marks and not leads)
+    if joined and anew:
+        kept = replace(last, directions=() if loose.sides else last.directions, seconds=None)
+        unit.actions = [replace(done[-1], start=unit.start, stop=unit.stop, modifiers=loose.over(kept), link="next")]
+    elif leads and joined and loose.seconds is not None and "then" in unit.marks:  # "then, after 2 seconds, ..."
+        unit.actions = [Action(LEXICON["idle"], "noun", unit.start, unit.stop, modifiers=loose)]
     elif leads and following is not None and (unit.marks & {"stop", "then", "first"} or not done):
-        following.loose = unit.loose.over(following.loose)
-        if following.actions:
-            following.actions[0].modifiers = following.actions[0].modifiers.over(unit.loose)
+        following.actions[0].modifiers = following.actions[0].modifiers.over(loose)
     elif done:
-        done[-1].modifiers = done[-1].modifiers.over(unit.loose)
+        done[-1].modifiers = last.over(loose)
     unit.loose = Modifiers()
 
 
@@ -172,7 +156,8 @@ class _Sentence:
                 self.steps[where:where] = fresh
                 self.run_start = where + len(fresh)
             elif self.leading_participle(index):
-                self.over, self.over_firmly = list(unit.actions), False
+                (step,) = self.new_steps(unit)
+                self.over, self.over_firmly = [step.base, *step.layers], False
             else:
                 self.place_main(unit)
         self.steps.extend(Step(action) for action in self.over)
@@ -211,9 +196,11 @@ class _Sentence:
     def leading_participle(self, index: int) -> bool:
         """ "Waving, she walks in": the first act goes on during the second."""
         unit = self.units[index]
-        if index != 0 or unit.subject or unit.marks & _SUBORDINATE or len(unit.actions) != 1 or unit.actions[0].form != "ing" or len(self.units) < 2:
+        if index != 0 or unit.subject or unit.marks & _SUBORDINATE or len(self.units) < 2:
             return False
         following = self.units[1]
+        if not unit.actions or unit.actions[0].form != "ing" or len(self.new_steps(unit)) != 1:
+            return False
         lasting = unit.actions[0].entry.kind != "gesture" or unit.actions[0].entry.mask != "body"
         return "comma" in following.marks and following.subject and bool(following.actions) and lasting
 

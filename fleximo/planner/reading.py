@@ -34,10 +34,11 @@ __all__ = ["Action", "Modifiers", "Unit", "read_units"]
 _KEPT_FREE = frozenset(  # said inside a phrase, and a direction as well: "move forward"
     "forward forwards ahead backward backwards back left right up down around round away sideways".split()
 )
-_SILENT_LIGHT = frozenset(
-    "have get go be end finish conclude begin start close open come break let show hit add use".split()
-)
+_SILENT_LIGHT = frozenset("have be end finish conclude begin start let".split())
 _STAYS_LIGHT = frozenset("end finish conclude begin start close open".split())
+_MEDIA = frozenset("video clip animation movie film scene shot gif loop motion picture footage".split())
+_ASKING = frozenset("please i we want need would like to see show me us imagine animate generate create render 'd".split())
+_CAUSING = frozenset("have let make see watch help".split())
 _WAYS = frozenset("to across through along into onto off out past down towards toward away over by".split())
 _PLACES_TO_CLIMB = frozenset("stairs staircase stairway ladder".split())
 
@@ -107,10 +108,23 @@ class Unit:
 def read_units(tokens: list[Token]) -> list[Unit]:
     """The units of the text in reading order; each begins with the marks (stop, comma, then, while, ...) before it."""
     reader = _Reader(tokens)
+    reader.at = reader.unit.start = _preamble(tokens)
     while reader.at < len(tokens):
         reader.step()
     reader.close_unit()
     return [unit for unit in reader.units if unit.marks or unit.stop > unit.start]
+
+
+def _preamble(tokens: list[Token]) -> int:
+    """The tokens of a request before what is asked for: "I want a video of", "please show me"."""
+    words = [token.text for token in tokens[:12]]
+    for index, word in enumerate(words):
+        if word in _MEDIA and set(words[index + 1 : index + 3]) & {"of", "where", "showing", "with", "which", "shows"}:
+            return index + 2
+    index = 0
+    while index < len(words) and words[index] in _ASKING:
+        index += 1
+    return index if index and words[:index] != ["i"] else 0
 
 
 class _Reader:
@@ -122,6 +136,7 @@ class _Reader:
         self.units: list[Unit] = []
         self.unit = Unit(frozenset({"stop"}), 0)
         self.taken: set[int] = set()  # tokens that a phrase has used further on
+        self.free: set[int] = set()  # those of them that are a direction as well
         self.previous = "start"  # the kind of the last thing read: start subject verb noun prep det aux to act other
         self.with_noun = ""  # "layer" or "next" after "with"
         self.negated = False
@@ -417,9 +432,11 @@ class _Reader:
         number = False
         while back >= self.unit.start:
             token = self.tokens[back]
-            if number_of(token) is not None or token.text in MANY:
+            if number_of(token) is not None or amounts.is_vague(self.tokens, back):
                 number = True
             elif token.text in DETERMINERS:
+                if token.text == "her" and back > 0 and self.tokens[back - 1].text in _CAUSING:
+                    return False  # "have her bow"
                 return token.text not in ("that", "this", "all") or number
             elif token.text not in ADJECTIVES and token.text != "very":
                 break
@@ -428,7 +445,10 @@ class _Reader:
 
     def verb_match(self) -> bool:
         found = best_match(self.tokens, self.at, noun=False)
-        if found is None:
+        if found is None or self.at in self.free:
+            return False
+        noun = best_match(self.tokens, self.at, noun=True)
+        if noun is not None and len(noun.tokens) > len(found.tokens):
             return False
         if self.noun_place(self.at) or self.noun_by_list(found):
             return self.epithet(found)
@@ -462,9 +482,6 @@ class _Reader:
 
     def epithet(self, found: Match) -> bool:
         """ "a waving man": no act of its own. Any other noun is left to `noun_match`."""
-        noun = best_match(self.tokens, self.at, noun=True)
-        if noun is not None and len(noun.tokens) > 1:
-            return False
         if found.form == "ing" and found.pattern.entry is not None:
             self.at += 1
             self.previous = "det"
@@ -497,9 +514,8 @@ class _Reader:
             and found.form == "ing"
         )
         last = found.tokens[-1] + 1
-        self.taken.update(
-            index for index in found.tokens if self.tokens[index].text not in _KEPT_FREE or index == self.at
-        )
+        self.free.update(index for index in found.tokens[1:] if self.tokens[index].text in _KEPT_FREE)
+        self.taken.update(set(found.tokens) - self.free)
         if stopped:
             self.at += 1
             return
@@ -579,6 +595,9 @@ class _Reader:
         action = self.unit.actions[-1]
         action.stepping = self.word().startswith("step")
         action.bare = found.form == "nouns" and number is None and not posed
+        speed = self.speed_before(self.at)
+        if speed is not None:
+            action.modified(Modifiers(speed=speed))
         if number is not None:
             action.modified(Modifiers(repeats=max(1, round(number))))
         elif action.bare and action.modifiers.repeats is None:
@@ -605,12 +624,22 @@ class _Reader:
             value = number_of(token)
             if value is not None:
                 return amounts.read_quantity(self.tokens, self.first_number(back))[0]  # type: ignore[index]
-            if token.text in MANY:
+            if amounts.is_vague(self.tokens, back):
                 return MANY[token.text]
             if token.text in ("double", "triple"):
                 return {"double": 2.0, "triple": 3.0}[token.text]
             if token.text not in ADJECTIVES | {"of", "more", "x", "times", "very"}:
                 return None
+        return None
+
+    def speed_before(self, index: int) -> float | None:
+        """The pace of a noun: "five quick squats"."""
+        for back in range(index - 1, max(self.unit.start, index - 4) - 1, -1):
+            if self.tokens[back].text not in ADJECTIVES:
+                return None
+            found = amounts.read_speed(self.tokens, back)
+            if found is not None:
+                return found[0]
         return None
 
     def first_number(self, index: int) -> int:
@@ -644,6 +673,10 @@ class _Reader:
             return True
         if bases & END_VERBS:
             return False
+        if "do" in bases and self.word(1) in ("so", "this", "that", "it") and "while" in self.unit.marks:
+            self.unit.marks = self.unit.marks | {"together"}  # "nods while he does so"
+            self.at += 2
+            return True
         light = bases & LIGHT_VERBS
         if light and self.previous != "prep":
             self.unit.light = sorted(light)[0]
@@ -722,6 +755,8 @@ class _Reader:
         if word == "with":
             self.with_noun = "next" if self.unit.light in _STAYS_LIGHT or self.last_control else "layer"
             return "with"
+        if word in ("her", "him", "them") and self.previous == "light" and self.following_form() == "base":
+            return "subject"  # "have her bow"
         if word in PRONOUNS or (word in PEOPLE and self.previous != "prep"):
             return "subject"
         if word in DETERMINERS:

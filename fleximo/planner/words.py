@@ -119,7 +119,7 @@ ADVERBS = _set(
     "maybe perhaps right alone home upstairs downstairs indoors outdoors today well far close wide tight firmly"
 )
 FILLERS = _set(
-    "and's which whose whom that where if then there how it him them me us himself herself themselves itself myself "
+    "something anything everything nothing and's which whose whom that where if then there how it him them me us himself herself themselves itself myself "
     "yourself oneself ones one own other others same thing way manner order turn place spot time times rep reps etc "
     "video animation motion clip scene shot"
 )
