@@ -119,6 +119,9 @@ def _add_server_commands(command: Callable[[str, str, str], argparse.ArgumentPar
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=0, help="0 = any free port, written to server.json")
     serve.add_argument("--data", type=Path, help="data folder (default: the platform's usual place)")
+    serve.add_argument(
+        "--insecure-lan", action="store_true", help="allow an address that others can reach, without TLS"
+    )
     serve.add_argument("--engine", choices=("local",), default="local", help="what runs the tasks")
 
     task = command("run-task", "runs one task file: for any render farm", "fleximo run-task task.json")
@@ -156,12 +159,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fleximo: stopped.", file=sys.stderr)
         return 1
-    text = result.pop("text_output", "")
-    if arguments.json:
+    text, exit_code = result.pop("text_output", ""), result.pop("exit_code", 0)
+    if arguments.json and result:
         print(json.dumps(result, indent=2, ensure_ascii=False))
     elif text:
         print(text)
-    return 0
+    return int(exit_code)
 
 
 if __name__ == "__main__":

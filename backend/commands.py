@@ -133,9 +133,8 @@ def plan(arguments: argparse.Namespace) -> Result:
 
 
 def motion(arguments: argparse.Namespace) -> Result:
-    from fleximo.planner import RulePlanner
-
     from fleximo import moves
+    from fleximo.planner import RulePlanner
 
     made = RulePlanner().plan(arguments.text).with_seed(arguments.seed)
     moved = moves.generate(made, fps=as_fps(arguments.fps))
@@ -202,16 +201,21 @@ def score(arguments: argparse.Namespace) -> Result:
 
 
 def serve(arguments: argparse.Namespace) -> Result:
-    from backend.server import serve as run
+    from backend.server.serve import serve as run
+    from fleximo.data_folder import ServerAddress
 
-    run(arguments.host, arguments.port, arguments.data)
+    def tell(address: ServerAddress) -> None:
+        if not arguments.json:
+            print(f"Serving at http://{address.host}:{address.port}; stop with Ctrl-C.", flush=True)
+
+    run(arguments.host, arguments.port, arguments.data, insecure_lan=arguments.insecure_lan, ready=tell)
     return {}
 
 
 def run_task(arguments: argparse.Namespace) -> Result:
     from backend.jobs.tasks import run_task as run
 
-    return run(arguments.task)
+    return {"exit_code": run(arguments.task)}
 
 
 def token(arguments: argparse.Namespace) -> Result:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleximo.client import find_server
-
+from fleximo.client import Client
 from fleximo.data_folder import data_folder
 from fleximo.errors import FleximoError
 
@@ -84,10 +83,11 @@ def _data_folder() -> Check:
 
 def _server() -> Check:
     try:
-        server = find_server()
+        client = Client.from_data_folder()
+        client.check()
     except FleximoError as error:
-        return Check("render server", True, f"not running ({error.message})")
-    return Check("render server", True, f"running at {server.host}:{server.port}")
+        return Check("render server", True, f"not running: {error.message}")
+    return Check("render server", True, f"running at {client.address.host}:{client.address.port}")
 
 
 def _blender() -> Check:
