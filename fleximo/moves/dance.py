@@ -60,7 +60,7 @@ def dance(cue: Cue) -> Tracks:
                 break
             arms[side] += [(hit, own), (hit + 0.30 * beat, own)]
             arms[_other(side)] += [(hit, other), (hit + 0.30 * beat, other)]
-        fingers += [(start + 0.5 * beat, hand), (start + 3.5 * beat, hand)]
+        fingers += [(start + 0.5 * beat, hand), (start + (2.6 if last else 3.5) * beat, hand)]
         sign = cue.body.sign(side)
         if kind == "step":
             _side_step(steps, side, sign * 0.30, start, beat)
@@ -70,6 +70,8 @@ def dance(cue: Cue) -> Tracks:
         else:
             sway += [(start + (n + 0.55) * beat, sign * (1.0 if n % 2 == 0 else -1.0)) for n in range(4)]
             sway.append((start + 4 * beat, 0.0))
+    across.append((cue.end, 0.0))
+    sway.append((cue.end, 0.0))
     play_steps(tracks, t, steps)
     on = envelope(t, 0.0, 0.8 * beat, cue.end - 0.9 * beat, cue.end)
     phase = 2.0 * np.pi * t / beat
@@ -84,7 +86,7 @@ def dance(cue: Cue) -> Tracks:
         own = np.clip(-cue.body.sign(side) * hip, 0.0, 1.0)
         lift_heel(tracks, side, 26.0 * own * tracks.contacts[:, i])
         tracks.set_arm(side, arm_keys(cue, side, [*arms[side], (cue.end, HANGING)], drag=0.03))
-        tracks.set_fingers(side, t, [*fingers, (cue.end, "relaxed")])
+        tracks.set_fingers(side, t, [*fingers, (max(cue.end - 0.18, fingers[-1][0]), "relaxed")])
     return tracks
 
 
@@ -141,8 +143,8 @@ def spin_dance(cue: Cue) -> Tracks:
     tracks.turn_head(turn=18.0 * way * wind, pitch=-5.0 * up)
     for side in SIDES:
         tracks.set_arm(side, arm_keys(cue, side, arms[side], through=True))
-        hands = [(0.0, "relaxed"), (0.15 * period, "flat"), (cue.end - 0.15 * period, "flat"), (cue.end, "relaxed")]
-        tracks.set_fingers(side, t, hands)
+        hands = [(0.0, "relaxed"), (0.15 * period, "flat"), (cue.end - 0.25 * period, "flat")]
+        tracks.set_fingers(side, t, [*hands, (cue.end - 0.12 * period, "relaxed")])
     _turn_about(tracks, axis, yaw, i)
     return tracks
 

@@ -76,7 +76,7 @@ def play_hops(tracks: Tracks, t: FloatArray, hops: Sequence[Hop]) -> None:
         keys += [(hop.on, max(hop.strike, hop.after)), (hop.on + hop.flat, hop.after)]
         before = hop
     pitch = flow(t, [*keys, (keys[-1][0] + 1e3, keys[-1][1])])
-    toes = np.where(planted, np.clip(pitch, 0.0, 55.0), np.clip(pitch, 0.0, 55.0) * np.exp(-lift / 0.03))
+    toes = np.where(planted, np.clip(pitch, 0.0, 55.0), np.clip(pitch, 0.0, 55.0) * np.exp(-lift / 0.10))
     for i, side in enumerate(SIDES):
         outward = tracks.body.sign(side) * spread
         tracks.balls[:, i] += np.stack((outward + x, lift, z), axis=1)
@@ -99,4 +99,4 @@ def lift_heel(tracks: Tracks, side: str, degrees: FloatArray, in_air: FloatArray
     bend = np.clip(tracks.toe_bend[:, i] + degrees, 0.0, _MOST_TOE_BEND)
     # Beyond that the tips press down, and the ball comes up by what they need.
     tracks.balls[:, i, 1] += 0.0005 * tracks.body.scale * np.maximum(degrees - _MOST_TOE_BEND, 0.0)
-    tracks.toe_bend[:, i] = bend if in_air is None else bend * np.exp(-in_air / 0.03)
+    tracks.toe_bend[:, i] = bend if in_air is None else bend * np.exp(-in_air / 0.10)

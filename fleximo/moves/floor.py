@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
 from fleximo.moves.base import SIDES, Cue, Place, Tracks
-from fleximo.moves.easing import bump, ease, envelope, flow
+from fleximo.moves.easing import bump, ease, flow
 from fleximo.moves.flight import lift_heel
 from fleximo.moves.footwork import Step, play_steps
-from fleximo.moves.posing import HANGING, ArmPose, arm_keys, pose_arm, standing
+from fleximo.moves.posing import HANGING, ArmPose, arm_keys, standing
 
 __all__ = ["kneel", "kneeling", "lunge", "pick_up", "rise", "seated", "sit_down", "squat", "stand_up"]
 
@@ -100,7 +99,8 @@ def lunge(cue: Cue) -> Tracks:
     for side in SIDES:
         keys = [(0.0, HANGING), (ends, _HIPS), (cue.end - ends, _HIPS), (cue.end, HANGING)]
         tracks.set_arm(side, arm_keys(cue, side, keys))
-        tracks.set_fingers(side, t, [(0.0, "relaxed"), (ends, "flat"), (cue.end - ends, "flat"), (cue.end, "relaxed")])
+        flat = [(0.0, "relaxed"), (ends, "flat"), (cue.end - ends - 0.1, "flat"), (cue.end - 0.18, "relaxed")]
+        tracks.set_fingers(side, t, flat)
     return tracks
 
 
@@ -285,14 +285,16 @@ def pick_up(cue: Cue) -> Tracks:
     times. Both takes it with both hands; direction means nothing."""
     tracks = standing(cue)
     t, period, scale = cue.t, cue.end / cue.repeats, cue.body.scale
-    down, hold, high = np.zeros(len(t)), np.zeros(len(t)), np.zeros(len(t))
+    down, high = np.zeros(len(t)), np.zeros(len(t))
+    moments: list[FloatArray] = []
     fingers = [(0.0, "relaxed")]
     for k in range(cue.repeats):
         at = (k + np.array([0.0, 0.05, 0.36, 0.46, 0.70, 0.82, 1.0])) * period
+        moments.append(at)
         down += ease(t, [(at[1], 0.0), (at[2], 1.0), (at[3], 1.0), (at[4] + 0.04 * period, 0.0)])
-        hold += envelope(t, at[1], at[2], at[5], at[6])
         high += ease(t, [(at[3], 0.0), (at[4], 1.0), (at[5], 1.0), (at[6], 0.0)])
-        fingers += [(at[1], "relaxed"), (at[2] - 0.1, "open"), (at[3], "grip"), (at[5], "grip"), (at[6], "relaxed")]
+        fingers += [(at[1], "relaxed"), (at[2] - 0.1, "open"), (at[2], "open"), (at[3] + 0.05, "grip"), (at[5], "grip")]
+        fingers.append((at[6] - 0.18, "relaxed"))
     lean = 0.0 if cue.side == "both" else cue.body.sign(cue.side)
     tracks.pelvis += down[:, None] * np.array([0.04 * lean, -0.34, -0.20]) * scale
     tracks.turn_pelvis(pitch=46.0 * down)
@@ -300,23 +302,19 @@ def pick_up(cue: Cue) -> Tracks:
     tracks.turn_head(pitch=-22.0 * down + 14.0 * high)
     for i, side in enumerate(SIDES):
         tracks.knees[:, i] += down[:, None] * np.array([0.35 * cue.body.sign(side), 0.0, 0.0])
+    # At the bottom the chest looks at the floor, so that what lies before the feet is above the face.
+    low = ArmPose((0.15, 0.06, 0.51), (0.9, -0.5, -0.2), (0.0, 0.1, 1.0), (-0.6, -0.8, 0.0))
+    chest = ArmPose((0.10, 0.02, 0.29), (0.8, -0.6, -0.4), (-0.6, 0.3, 0.8), (-0.5, 0.3, -0.8))
+    brace = ArmPose((0.26, -0.18, 0.27), (0.9, 0.0, -0.6), (0.0, -0.2, 1.0), (-0.4, -1.0, 0.0))
     for side in SIDES:
-        hang = arm_keys(cue, side, [(0.0, HANGING), (max(cue.end, 1e-3), HANGING)])
-        if side not in cue.sides():
-            rest = ArmPose((0.24, -0.16, 0.24), (0.9, -0.2, -0.6), (0.0, -0.5, 1.0), (-0.4, -1.0, 0.0))
-            brace = pose_arm(
-                cue.body, side, np.broadcast_to(rest.wrist, (len(t), 3)), rest.elbow, rest.fingers, rest.palm
-            )
-            tracks.set_arm(side, rot.slerp(hang, brace, down[:, None]))
-            continue
-        own = cue.body.sign(side)
-        floor = np.array([0.13 * own, 0.15, 0.30]) * scale + np.zeros((len(t), 1))
-        low = tracks.to_chest(floor, side) / scale
-        chest = np.array([0.09, 0.04, 0.27])
-        wrist = low + high[:, None] * (chest - low)
-        fingers_to = np.array([0.0, -1.0, 0.25]) + high[:, None] * np.array([-0.6, 1.2, 0.6])
-        palm = np.array([-0.6, -0.1, -0.8]) + high[:, None] * np.array([-0.2, 0.4, 0.3])
-        taken = pose_arm(cue.body, side, wrist, (0.8, -0.5, -0.5), fingers_to, palm)
-        tracks.set_arm(side, rot.slerp(hang, taken, hold[:, None]))
-        tracks.set_fingers(side, t, fingers)
+        taking = side in cue.sides()
+        keys = [(0.0, HANGING)]
+        for at in moments:
+            if taking:
+                keys += [(at[1], HANGING), (at[2], low), (at[3], low), (at[4], chest), (at[5], chest), (at[6], HANGING)]
+            else:
+                keys += [(at[1], HANGING), (at[2], brace), (at[3], brace), (at[4], HANGING), (at[6], HANGING)]
+        tracks.set_arm(side, arm_keys(cue, side, keys))
+        if taking:
+            tracks.set_fingers(side, t, fingers)
     return tracks

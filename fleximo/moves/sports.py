@@ -26,6 +26,12 @@ def _side_of(cue: Cue, k: int) -> str:
     return SIDES[k % 2] if cue.side == "both" else cue.side
 
 
+def _hold_shape(cue: Cue, tracks: Tracks, side: str, shape: str, full: float, fade: float) -> None:
+    """The hand takes `shape` by `full` seconds and keeps it until `fade`; relaxed again a little before the end."""
+    keys = [(0.0, "relaxed"), (full, shape), (max(fade, full), shape), (max(cue.end - 0.18, fade, full), "relaxed")]
+    tracks.set_fingers(side, cue.t, keys)
+
+
 def jump(cue: Cue) -> Tracks:
     """Crouches, jumps with both feet and lands softly, `repeats` times; a direction travels half a metre each time.
 
@@ -62,7 +68,6 @@ def jump(cue: Cue) -> Tracks:
     tracks.turn_head(pitch=-30.0 * deep)
     for side in SIDES:
         tracks.set_arm(side, arm_keys(cue, side, arms, through=True))
-        tracks.set_fingers(side, cue.t, [(0.0, "relaxed")])
     end_x, end_z = way * cue.repeats
     tracks.exit = Place(float(end_x), float(end_z), 0.0)
     return tracks
@@ -100,80 +105,101 @@ def jumping_jacks(cue: Cue) -> Tracks:
     tracks.bend_spine(pitch=-120.0 * np.minimum(flow(cue.t, bounce), 0.0))
     for side in SIDES:
         tracks.set_arm(side, arm_keys(cue, side, arms, through=True, drag=0.02))
-        tracks.set_fingers(side, cue.t, [(0.0, "relaxed"), (0.3 * period, "open"), (cue.end, "relaxed")])
+        _hold_shape(cue, tracks, side, "open", 0.3 * period, cue.end - 0.5 * period)
     return tracks
 
 
-_GUARD = ArmPose((0.11, 0.20, 0.25), (0.35, -1.0, 0.1), (-0.25, 0.9, 0.35), (-1.0, 0.0, -0.1))
+_GUARD = ArmPose((0.13, 0.19, 0.30), (0.35, -1.0, 0.1), (-0.25, 0.9, 0.35), (-1.0, 0.0, -0.1))
+
+
+# Angles in degrees of a kicking leg at its chamber, at full stretch and drawn back again: thigh raised in the plane of
+# the kick, knee bent, toes pointed.
+_KICKS = {
+    "forward": ((82.0, 112.0, 25.0), (97.0, 12.0, 38.0), (74.0, 96.0, 20.0)),
+    "backward": ((28.0, 84.0, 10.0), (-56.0, 14.0, 0.0), (0.0, 80.0, 10.0)),
+    "aside": ((56.0, 100.0, 10.0), (66.0, 10.0, 0.0), (50.0, 90.0, 10.0)),
+}
 
 
 def kick(cue: Cue) -> Tracks:
     """Lifts the knee, snaps the foot out to hip height, draws it back and sets it down, `repeats` times.
 
-    Kicks forward unless a direction says otherwise (backward, left, right).
+    Kicks forward unless a direction says otherwise: backward, or left and right with the leg of that side.
     """
     tracks = standing(cue)
     period = cue.end / cue.repeats
     guard_in, guard_out = min(0.22, 0.2 * cue.end), cue.end - min(0.3, 0.25 * cue.end)
     for k in range(cue.repeats):
-        _kick_once(cue, tracks, _side_of(cue, k), k * period, period)
+        side = cue.direction if cue.direction in SIDES else _side_of(cue, k)
+        _kick_once(cue, tracks, str(side), k * period, period)
+    guard = ArmPose((0.18, 0.12, 0.28), (0.7, -0.9, -0.2), (-0.2, 0.8, 0.6), (-1.0, 0.0, 0.0))
     for side in SIDES:
-        guard = ArmPose((0.17, 0.10, 0.27), (0.6, -0.9, -0.2), (-0.2, 0.8, 0.6), (-1.0, 0.0, 0.0))
         keys = [(0.0, HANGING), (guard_in, guard), (guard_out, guard), (cue.end, HANGING)]
         tracks.set_arm(side, arm_keys(cue, side, keys))
-        tracks.set_fingers(
-            side, cue.t, [(0.0, "relaxed"), (guard_in, "fist"), (guard_out, "fist"), (cue.end, "relaxed")]
-        )
+        _hold_shape(cue, tracks, side, "fist", guard_in, guard_out - 0.1)
     return tracks
 
 
 def _kick_once(cue: Cue, tracks: Tracks, side: str, start: float, period: float) -> None:
     """One kick between `start` and `start + period`."""
-    i, sign, scale = SIDES.index(side), cue.body.sign(side), cue.body.scale
-    t = cue.t
-    off, chamber, out, drawn, on = (start + share * period for share in (0.16, 0.34, 0.48, 0.66, 0.88))
-    rest = tracks.balls[0, i].copy()
-    sideways = cue.direction in ("left", "right")
-    backward = cue.direction == "backward"
-    if sideways:
-        path = [(-0.02, 0.50, 0.10), (0.62, 0.80, 0.06), (0.06, 0.50, 0.10)]
-        foot = [20.0, 0.0, 15.0]
-    elif backward:
-        path = [(0.0, 0.34, 0.10), (0.02, 0.62, -0.80), (0.0, 0.34, 0.05)]
-        foot = [35.0, 60.0, 35.0]
-    else:
-        path = [(0.0, 0.50, 0.12), (-0.04, 0.92, 0.74), (0.0, 0.48, 0.20)]
-        foot = [35.0, -42.0, 20.0]
-    moves = [(x * sign, y, z) for x, y, z in path]
-    keys = [(off, (0.0, 0.0, 0.0)), (chamber, moves[0]), (out, moves[1]), (drawn, moves[2]), (on, (0.0, 0.0, 0.0))]
-    raised = flow(t, [(off, 0.0), (chamber, 0.55), (out, 1.0), (drawn, 0.5), (on, 0.0)])
-    flying = (t > off) & (t < on)
-    tracks.balls[:, i] += flow(t, [(time, tuple(np.array(move) * scale)) for time, move in keys])
-    tracks.balls[:, i] = np.where(
-        flying[:, None], tracks.balls[:, i], np.where((t >= on)[:, None], rest, tracks.balls[:, i])
-    )
-    pitch = flow(
-        t, [(off - 0.12 * period, 0.0), (off, 30.0), (chamber, foot[0]), (out, foot[1]), (drawn, foot[2]), (on, 0.0)]
-    )
-    tracks.feet[:, i] = rot.multiply(tracks.feet[:, i], axes(pitch=pitch))
-    tracks.toe_bend[:, i] += np.where(flying, 0.0, np.clip(pitch, 0.0, 55.0))
-    tracks.contacts[:, i] &= ~flying
-    tracks.pulls[:, i] &= ~flying
+    t, sign, scale = cue.t, cue.body.sign(side), cue.body.scale
+    way = cue.direction if cue.direction == "backward" else "aside" if cue.direction in SIDES else "forward"
+    off, chamber, out, drawn, on = (start + share * period for share in (0.16, 0.35, 0.52, 0.68, 0.90))
     # The weight goes over the standing foot before the other leaves the floor, and stays until it is down again.
     shift = envelope(t, start, off + 0.05 * period, drawn, start + period)
+    raised = flow(t, [(off, 0.0), (chamber, 0.55), (out, 1.0), (drawn, 0.5), (on, 0.0)])
     tracks.pelvis += shift[:, None] * np.array([-0.085 * sign, -0.03, 0.0]) * scale
-    if sideways:
-        tracks.turn_pelvis(tilt=26.0 * -sign * raised, turn=-10.0 * sign * raised)
-        tracks.bend_spine(tilt=-8.0 * sign * raised)
-        tracks.turn_head(tilt=10.0 * sign * raised, turn=20.0 * sign * raised)
-    elif backward:
-        tracks.turn_pelvis(pitch=38.0 * raised)
-        tracks.bend_spine(pitch=14.0 * raised)
-        tracks.turn_head(pitch=-30.0 * raised)
+    if way == "aside":
+        tracks.turn_pelvis(tilt=-26.0 * sign * raised, turn=-8.0 * sign * raised)
+        tracks.bend_spine(tilt=-6.0 * sign * raised)
+        tracks.turn_head(tilt=12.0 * sign * raised, turn=22.0 * sign * raised)
+    elif way == "backward":
+        tracks.turn_pelvis(pitch=40.0 * raised)
+        tracks.bend_spine(pitch=12.0 * raised)
+        tracks.turn_head(pitch=-32.0 * raised)
     else:
-        tracks.turn_pelvis(pitch=-16.0 * raised, turn=14.0 * -sign * -raised)
-        tracks.bend_spine(pitch=6.0 * raised, turn=-10.0 * sign * raised)
-        tracks.turn_head(pitch=8.0 * raised)
+        tracks.turn_pelvis(pitch=-15.0 * raised, turn=-10.0 * sign * raised)
+        tracks.bend_spine(pitch=8.0 * raised, turn=8.0 * sign * raised)
+        tracks.turn_head(pitch=6.0 * raised)
+    first, full, last = _KICKS[way]
+    stand = (12.0, 24.0, 0.0)
+    leg = flow(t, [(off, stand), (chamber, first), (out, full), (drawn, last), (on, stand)])
+    _swing_leg(cue, tracks, side, leg, (off, chamber, drawn, on), 76.0 * sign if way == "aside" else 0.0)
+
+
+def _swing_leg(
+    cue: Cue, tracks: Tracks, side: str, leg: FloatArray, times: tuple[float, float, float, float], yaw: float
+) -> None:
+    """Takes one foot off the floor: `leg` (T,3) degrees of thigh, knee and toes in the upright plane turned by `yaw`.
+
+    `times`: the foot leaves the floor, the leg is all its own, it begins to come down, it stands.
+    """
+    t, body, i = cue.t, tracks.body, SIDES.index(side)
+    off, free, back, on = times
+    weight = envelope(t, off, free, back, on)
+    flying = (t > off) & (t < on)
+    thigh, shin = np.radians(leg[:, 0]), np.radians(leg[:, 0] - leg[:, 1])
+    plane = axes(turn=yaw)
+    hinge = rot.rotate(plane, np.array([1.0, 0.0, 0.0]))
+
+    def down(angle: FloatArray) -> FloatArray:
+        return rot.rotate(plane, np.stack((np.zeros(len(t)), -np.cos(angle), np.sin(angle)), axis=1))
+
+    upper, lower = (float(np.linalg.norm(body.offset(f"{side}_{joint}"))) for joint in ("knee", "ankle"))
+    hip = tracks.pelvis + rot.rotate(tracks.pelvis_rotation, body.offset(f"{side}_hip"))
+    ankle = hip + upper * down(thigh) + lower * down(shin)
+    heel_up = flow(t, [(off - 0.14, 0.0), (off, 30.0), (free, 0.0), (back, 0.0), (on - 0.04, 10.0), (on + 0.06, 0.0)])
+    swung = rot.multiply(rot.from_axis_angle(hinge, -weight * shin), tracks.feet[:, i])
+    foot = rot.multiply(swung, axes(pitch=weight * leg[:, 2] + (1.0 - weight) * heel_up))
+    ball = ankle + rot.rotate(foot, body.offset(f"{side}_foot"))
+    tracks.balls[:, i] += np.where(flying, weight, 0.0)[:, None] * (ball - tracks.balls[:, i])
+    tracks.feet[:, i] = foot
+    tracks.toe_bend[:, i] += (1.0 - weight) * heel_up
+    along = ankle - hip
+    bent = np.cross(along, hinge)
+    tracks.knees[:, i] += weight[:, None] * (bent / np.linalg.norm(bent, axis=1, keepdims=True) - tracks.knees[:, i])
+    tracks.contacts[:, i] &= ~flying
+    tracks.pulls[:, i] &= ~flying
 
 
 def punch(cue: Cue) -> Tracks:
@@ -183,41 +209,40 @@ def punch(cue: Cue) -> Tracks:
     """
     tracks = standing(cue)
     t = cue.t
-    lead = min(0.24, 0.28 * cue.end)
+    lead = min(0.26, 0.26 * cue.end)
     period = (cue.end - 2.0 * lead) / cue.repeats
     aim = {"up": (0.10, 0.36, 0.34), "down": (0.06, -0.14, 0.46), "left": (0.0, 0.19, 0.48), "right": (0.0, 0.19, 0.48)}
     target = aim.get(cue.direction or "", (0.05, 0.20, 0.52))
-    elbow = (0.3, -1.0, 0.2) if cue.direction == "up" else (0.8, -0.7, 0.0)
-    palm = (0.0, 0.2, -1.0) if cue.direction == "up" else (0.0, -1.0, 0.0)
-    struck = ArmPose(target, elbow, (0.0, 1.0, 0.3) if cue.direction == "up" else (-0.05, 0.0, 1.0), palm)
-    load = ArmPose((0.16, 0.13, 0.12), (0.5, -0.9, -0.6), (-0.2, 0.5, 0.8), (-1.0, -0.2, 0.0))
+    rising = cue.direction == "up"
+    struck = ArmPose(
+        target,
+        (0.3, -1.0, 0.2) if rising else (0.8, -0.7, 0.0),
+        (0.0, 1.0, 0.3) if rising else (-0.05, 0.0, 1.0),
+        (0.0, 0.2, -1.0) if rising else (0.0, -1.0, 0.0),
+    )
     keys = {side: [(0.0, HANGING), (lead, _GUARD)] for side in SIDES}
     drive = np.zeros(len(t))
     for k in range(cue.repeats):
         side, start = _side_of(cue, k), lead + k * period
-        keys[side] += [(start + 0.20 * period, load), (start + 0.48 * period, struck), (start + 0.58 * period, struck)]
+        hit = start + 0.52 * period
+        swing = min(0.24, 0.42 * period)  # seconds from guard to target: an elbow does not open faster
+        keys[side] += [(hit - swing, _GUARD), (hit, struck), (hit + 0.06 * period, struck)]
         keys[side].append((start + period, _GUARD))
-        turned = [
-            (start, 0.0),
-            (start + 0.2 * period, -0.35),
-            (start + 0.48 * period, 1.0),
-            (start + 0.6 * period, 1.0),
-        ]
-        once = ease(t, [*turned, (start + period, 0.0)])
+        turned = [(start, 0.0), (hit - swing, -0.30), (hit, 1.0), (hit + 0.08 * period, 1.0), (start + period, 0.0)]
+        once = ease(t, turned)
         drive = drive + cue.body.sign(side) * once
         lift_heel(tracks, side, 34.0 * np.clip(once, 0.0, 1.0))
     for side in SIDES:
         keys[side] += [(cue.end - lead, _GUARD), (cue.end, HANGING)]
-        tracks.set_arm(side, arm_keys(cue, side, keys[side], drag=0.015))
-        fists = [(0.0, "relaxed"), (lead, "fist"), (cue.end - lead, "fist"), (cue.end, "relaxed")]
-        tracks.set_fingers(side, t, fists)
+        tracks.set_arm(side, arm_keys(cue, side, keys[side], drag=0.01))
+        _hold_shape(cue, tracks, side, "fist", lead, cue.end - lead)
     ready = envelope(t, 0.0, lead, cue.end - lead, cue.end)
     yaw = {"left": 30.0, "right": -30.0}.get(cue.direction or "", 0.0) * ready
-    # A left punch turns the left shoulder forward, which is a turn to the right.
-    tracks.turn_pelvis(turn=-22.0 * drive + 0.5 * yaw, pitch=4.0 * ready)
-    tracks.bend_spine(turn=-24.0 * drive + 0.5 * yaw, pitch=8.0 * ready)
-    tracks.turn_head(turn=44.0 * drive, pitch=2.0 * ready)
-    tracks.pelvis += np.stack((-0.03 * drive, -0.07 * ready, 0.06 * np.abs(drive)), axis=1) * cue.body.scale
+    # A left punch brings the left shoulder forward, which is a turn to the right.
+    tracks.turn_pelvis(turn=-20.0 * drive + 0.5 * yaw, pitch=4.0 * ready)
+    tracks.bend_spine(turn=-22.0 * drive + 0.5 * yaw, pitch=8.0 * ready)
+    tracks.turn_head(turn=38.0 * drive, pitch=2.0 * ready)
+    tracks.pelvis += np.stack((-0.03 * drive, -0.07 * ready, 0.05 * np.abs(drive)), axis=1) * cue.body.scale
     return tracks
 
 
@@ -248,7 +273,7 @@ def throw(cue: Cue) -> Tracks:
         arms[other] += [(at[2], sight), (at[4], tucked), (at[6], tucked)]
         for arm in SIDES:
             arms[arm].append((at[7], HANGING))
-        fingers[side] += [(at[1], "grip"), (at[4] - 0.10, "grip"), (at[4], "open"), (at[7], "relaxed")]
+        fingers[side] += [(at[1], "grip"), (at[4] - 0.10, "grip"), (at[4] + 0.06, "open"), (at[7] - 0.2, "relaxed")]
         steps.append(Step(other, at[1], at[2] + 0.02 * period, Place(0.0, 0.34), height=0.12, push=25.0))
         steps.append(Step(other, at[6] - 0.06 * period, at[7] - 0.04 * period, Place(), push=25.0))
         sign = cue.body.sign(side)
@@ -350,13 +375,13 @@ def golf_swing(cue: Cue) -> Tracks:
     play_steps(
         tracks, t,
         [Step(trail, 0.03 * period, 0.13 * period, wide, 0.05, 12.0, 0.0, 0.1),
-         Step(trail, cue.end - 0.12 * period, cue.end - 0.02 * period, Place(), 0.05, 12.0, 0.0, 0.1)],
+         Step(trail, cue.end - 0.11 * period, cue.end - 0.02 * period, Place(), 0.05, 12.0, 0.0, 0.1)],
     )  # fmt: skip
     path: list[tuple[float, tuple[float, float, float]]] = []
     bent, turn, hips, weight, heel, on = ([(0.0, 0.0)] for _ in range(6))
     on = [(0.0, 0.0)]
     for k in range(cue.repeats):
-        at = (k + np.array([0.0, 0.16, 0.27, 0.40, 0.50, 0.535, 0.60, 0.635, 0.68, 0.76, 0.86, 1.0])) * period
+        at = (k + np.array([0.0, 0.16, 0.26, 0.38, 0.47, 0.505, 0.57, 0.605, 0.65, 0.72, 0.79, 1.0])) * period
         address = (0.02, -0.22, 0.34)
         path += [(at[1], address), (at[2], address), (at[3], (-0.20, 0.02, 0.36)), (at[4], (-0.22, 0.30, 0.22))]
         path += [(at[5], (-0.22, 0.30, 0.22)), (at[6], (-0.06, -0.14, 0.36)), (at[7], (0.08, -0.22, 0.35))]
@@ -381,7 +406,7 @@ def golf_swing(cue: Cue) -> Tracks:
             (at[11], 0.0),
         ]
         weight += [(at[1], 0.0), (at[4], -0.05), (at[7], 0.05), (at[9], 0.11), (at[10], 0.11), (at[11], 0.0)]
-        heel += [(at[6], 0.0), (at[7], 16.0), (at[9], 58.0), (at[10], 58.0), (at[11] - 0.14 * period, 0.0)]
+        heel += [(at[6], 0.0), (at[7], 16.0), (at[9], 58.0), (at[10], 58.0), (at[10] + 0.09 * period, 0.0)]
         on += [(at[1], 1.0), (at[10], 1.0), (at[11], 0.0)]
     tracks.pelvis += np.stack(
         (sign * (flow(t, weight) - 0.085 * flow(t, on)), -0.07 * flow(t, bent) - 0.02 * flow(t, on),
@@ -417,6 +442,4 @@ def _swing_arms(
         hands = pose_arm(cue.body, side, wrist, (0.8, -0.8, -0.1), (-0.45, -0.6, 0.7), (-1.0, 0.0, -0.2))
         hang = arm_keys(cue, side, [(0.0, HANGING), (cue.end, HANGING)])
         tracks.set_arm(side, rot.slerp(hang, hands, weight[:, None]))
-        tracks.set_fingers(
-            side, cue.t, [(0.0, "relaxed"), (on[1][0], "grip"), (on[-2][0], "grip"), (cue.end, "relaxed")]
-        )
+        _hold_shape(cue, tracks, side, "grip", on[1][0], on[-2][0])
