@@ -17,8 +17,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from fleximo.planner import RulePlanner
-
 from backend import catalog
 from backend.media import GOP, Piece, VideoWriter, concatenate, read_frames
 from backend.models import detect
@@ -30,6 +28,7 @@ from fleximo.job import RenderJob
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
+from fleximo.planner import RulePlanner
 from fleximo.video import Video
 
 __all__ = ["Animation", "Rendered", "Request", "animate", "render_job"]
