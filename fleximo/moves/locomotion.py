@@ -258,8 +258,8 @@ def turn(cue: Cue) -> Tracks:
     total = np.radians(degrees) * (1.0 if to_left else -1.0)
     begin, room = min(0.12, 0.1 * cue.end), 0.0
     room = max(cue.end - 2.2 * begin, 1e-3)
-    # Small steps where there is time for them, 60 degrees at once where there is not.
-    pairs = max(int(np.ceil(degrees / 60.0)), min(int(np.ceil(degrees / 45.0)), int(room / 0.55)))
+    # Small steps where there is time for them, 52 degrees at once where there is not.
+    pairs = max(int(np.ceil(degrees / 52.0)), min(int(np.ceil(degrees / 45.0)), int(room / 0.55)))
     lead, follow = ("left", "right") if to_left else ("right", "left")
     step_s = room / (2 * pairs)
     steps = []
@@ -279,7 +279,7 @@ def turn(cue: Cue) -> Tracks:
     tracks.pelvis_rotation = rot.multiply(turned, tracks.pelvis_rotation)
     # Knees between hip and foot share the turn of the leg.
     ahead_of_feet = rot.rotate(turned, np.array([0.0, 0.0, 1.0]))
-    tracks.knees += 0.65 * ahead_of_feet[:, None, :]
+    tracks.knees += 0.8 * ahead_of_feet[:, None, :]
     beat = np.cos(np.pi * (cue.t - begin - 0.5 * step_s) / step_s) * envelope(
         cue.t, begin, begin + step_s, begin + room - step_s, begin + room
     )
