@@ -251,7 +251,7 @@ class Client:
             if response.status >= 400:
                 raise _refused(response.status, response.read())
             yield from _parsed(response)
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException, ValueError):
             raise self._not_running() from None
         finally:
             if connection.sock is not None:
@@ -277,7 +277,7 @@ class Client:
                         progress(fraction, message)
                 status = self.job(job)
                 if status.ended:
-                    return _result_of(status)
+                    break
                 after = min(after, status.sequence)  # an index that was built anew counts from the start
             except Cancelled:
                 self.cancel(job)
@@ -287,6 +287,7 @@ class Client:
                     raise
                 time.sleep(_RECONNECT_S)
                 self._find_again()
+        return _result_of(status)
 
     def _events_and_pauses(self, job: str, after: int) -> Iterator[tuple[int, str, dict[str, Any]] | None]:
         """`events`, and None whenever nothing has happened for a moment, so that the caller can stop waiting."""

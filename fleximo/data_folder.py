@@ -78,12 +78,19 @@ def token_path(folder: Path) -> Path:
 
 
 def make_token(folder: Path, *, renew: bool = False) -> str:
-    """The token of `folder`, made at the first call (or anew with `renew`) in a file of this user alone."""
+    """The token of `folder`, made at the first call (or anew with `renew`) in a file of this user alone.
+
+    One that cannot be read is replaced.
+    """
     path = token_path(folder)
-    if renew or not path.is_file() or not path.read_text("ascii", "replace").strip():
+    try:
+        token = "" if renew else read_token(folder)
+    except FleximoError:
+        token = ""
+    if not token:
         make_private_folder(folder)
         write_private(path, secrets.token_urlsafe(32).encode())
-    elif path.stat().st_mode & 0o077 and sys.platform != "win32":
+    elif sys.platform != "win32" and path.stat().st_mode & 0o077:
         path.chmod(0o600)
     return read_token(folder)
 
