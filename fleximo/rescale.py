@@ -39,6 +39,7 @@ __all__ = [
 
 RESCALE_MODES = ("bones", "paper", "off")
 _SIDES = ("left", "right")
+_WHOLE_STRIDE = (1.0, 0.0, 0.0, 1.0)
 _REACH = 0.9995  # of both leg bones; beyond it the pelvis is lowered, for a locked knee snaps
 
 
@@ -50,6 +51,7 @@ class Fit:
     start_m: tuple[float, float] = (0.0, 0.0)  # x, z in the motion's world that comes to the world's origin
     turn_rad: float = 0.0  # heading added about +Y
     head: Mapping[str, Landmark] = field(default_factory=dict)  # the photo's own face on the fitted rig's head
+    stride: tuple[float, float, float, float] = _WHOLE_STRIDE  # 2x2 by rows: x, z of the path -> as it is walked
     upper_body: bool = False  # the legs are out of the picture: they are held and travel is removed
 
     def __post_init__(self) -> None:
@@ -201,7 +203,9 @@ def apply_fit(motion: Motion, fit: Fit) -> Motion:
     motion = _moved(motion, np.array([-fit.start_m[0], 0.0, -fit.start_m[1]]), fit.turn_rad)
     if fit.upper_body:
         return _upper_body_only(motion, rig)
-    return _refooted(motion, rig) if fit.bone_lengths_m else motion
+    if fit.bone_lengths_m or tuple(fit.stride) != _WHOLE_STRIDE:
+        return _refooted(motion, rig, fit.stride)
+    return motion
 
 
 def _moved(motion: Motion, shift: FloatArray, turn_rad: float) -> Motion:
@@ -223,21 +227,26 @@ def _upper_body_only(motion: Motion, rig: Rig) -> Motion:
     return replace(motion, rotations=rotations, root=root, rig=rig)
 
 
-def _refooted(motion: Motion, rig: Rig) -> Motion:
-    """The same rotations on another body, the root's path scaled with the legs, the feet where the path puts them."""
+def _refooted(motion: Motion, rig: Rig, stride: tuple[float, ...]) -> Motion:
+    """The same rotations on another body, the root's path scaled with the legs, the feet where the path puts them.
+
+    `stride` is linear, so that what stands still before it stands still after it.
+    """
+    walked = np.eye(3)
+    walked[np.ix_([0, 2], [0, 2])] = np.reshape(stride, (2, 2))
     old = motion.rig
     legs = _leg_scale(old, rig_bones(rig))
     own, new = rig_bones(old), rig_bones(rig)
     feet = new["foot"] / own["foot"]
-    world_old, joints_old = forward(old, motion.rotations.astype(np.float64), motion.root.astype(np.float64))
+    turned = motion.world_rotations()
     hips = [old.index("left_hip"), old.index("right_hip")]
     drop_old = -float(old.rest_offsets[hips, 1].mean())
     drop_new = -float(rig.rest_offsets[hips, 1].mean())
     # The hips' height over the ankles scales with the legs, the ankles' over the floor with the feet.
-    lift = (feet - legs) * old.landmarks["left_heel"][1][1] * -1.0 + drop_new - legs * drop_old
-    root = motion.root.astype(np.float64) * legs + np.array([0.0, lift, 0.0])
-    targets = {side: _ankle_targets(motion, side, world_old, joints_old, legs, feet) for side in _SIDES}
-    root[:, 1] -= _too_far(rig, world_old, root, targets)
+    higher = (feet - legs) * old.landmarks["left_heel"][1][1] * -1.0 + drop_new - legs * drop_old
+    root = legs * motion.root.astype(np.float64) @ walked.T + np.array([0.0, higher, 0.0])
+    targets = {side: _ankle_targets(motion, side, legs, feet, walked) for side in _SIDES}
+    root[:, 1] -= _too_far(rig, turned, root, targets)
     world, joints = forward(rig, motion.rotations.astype(np.float64), root)
     rotations = motion.rotations.astype(np.float64)
     for side in _SIDES:
@@ -261,15 +270,15 @@ def _aimed(world: FloatArray, bone: FloatArray, wanted: FloatArray) -> FloatArra
     return rot.multiply(rot.from_two_vectors(bone, wanted), world)
 
 
-def _ankle_targets(
-    motion: Motion, side: str, world: FloatArray, joints: FloatArray, legs: float, feet: float
-) -> FloatArray:
-    """(T,3) m, where the ankle goes: the foot's lower end keeps its scaled place, the ankle its scaled height on it."""
-    ankle = joints[:, motion.rig.index(f"{side}_ankle")]
-    heel, toe = (motion.positions(f"{side}_{end}")[:, 0] for end in ("heel", "toe_tip"))
-    lowness = 1.0 / (1.0 + np.exp(np.clip((toe[:, 1:2] - heel[:, 1:2]) / 0.01, -30.0, 30.0)))  # 1 = on the toes
-    support = toe * lowness + heel * (1.0 - lowness)
-    return np.asarray(legs * support + feet * (ankle - support))
+def _ankle_targets(motion: Motion, side: str, legs: float, feet: float, walked: FloatArray) -> FloatArray:
+    """(T,3) m, where the ankle goes: over the lower end of its foot, on a path shortened by `walked` (3,3).
+
+    The toe tip is what the path is read from, for it stays in place longest.
+    """
+    ankle, heel, toe = np.moveaxis(motion.positions(f"{side}_ankle", f"{side}_heel", f"{side}_toe_tip"), 1, 0)
+    on_toes = 1.0 / (1.0 + np.exp(np.clip((toe[:, 1:2] - heel[:, 1:2]) / 0.01, -30.0, 30.0)))
+    support = toe * on_toes + heel * (1.0 - on_toes)
+    return np.asarray(legs * support + feet * (ankle - support) + legs * (toe @ walked.T - toe))
 
 
 def _too_far(rig: Rig, world: FloatArray, root: FloatArray, targets: Mapping[str, FloatArray]) -> FloatArray:

@@ -14,7 +14,7 @@ from typing import Any
 
 from fleximo.camera import Camera, Framing
 from fleximo.camera_fit import fit_camera, frame_photo
-from fleximo.errors import FleximoError
+from fleximo.errors import FleximoError, Notice
 from fleximo.job import RenderJob
 from fleximo.motion import Motion
 from fleximo.paper_rescale import ClipFit, clip_fit, kept_frames, paper_rescale
@@ -22,7 +22,8 @@ from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.pose_track import PoseSignal, PoseTrack
 from fleximo.projection import project
-from fleximo.rescale import Fit, apply_fit, measure_fit
+from fleximo.rescale import Fit, apply_fit, fit_notices, measure_fit
+from fleximo.staging import leaves_frame, stride_in_frame
 from fleximo.timing import as_fps
 
 __all__ = ["Take", "make_job"]
@@ -70,11 +71,19 @@ class Take:
         settings: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> Take:
-        """Measures a take: framing, camera, fit. `fps` defaults to the motion's, `size` to the photo's orientation."""
+        """Measures a take: framing, camera, fit.
+
+        `fps` defaults to the motion's, `size` to the photo's orientation. Without a `camera` of the caller's, a motion
+        that would walk out of the picture takes shorter steps (`notices` says so; not in the mode "paper").
+        """
         rate = motion.fps if fps is None else as_fps(fps)
         framing = frame_photo(person.photo_size, size, person) if framing is None else framing
+        # Who brings a camera has staged the shot; a camera of ours has to keep the person in view.
+        in_frame = camera is None and rescale != "paper"
         camera = fit_camera(person, framing) if camera is None else camera
         fit = measure_fit(motion, person, mode=rescale, framing=framing, camera=camera)
+        if in_frame:
+            fit = replace(fit, stride=stride_in_frame(apply_fit(motion, fit), camera, person))
         paper = None
         if rescale == "paper":
             track = project(apply_fit(motion.resample(rate), fit), camera, person, framing, seed=seed)
@@ -101,6 +110,10 @@ class Take:
             return track
         reference = self.framing.to_canvas(self.person.body_px)
         return paper_rescale(track, reference, self.person.body_confidence, self.paper_fit)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """What the motion or the picture had to give up for each other."""
+        return (*fit_notices(self.motion, self.person), *leaves_frame(self.track(), self.fit.stride))
 
     def job(self) -> RenderJob:
         """The take frozen for rendering."""

@@ -1,0 +1,89 @@
+"""Whether a motion stays in the picture, and the shorter steps with which it does.
+
+Knows a camera and the fitted motion; nothing of how either was made.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fleximo.arrays import BoolArray, FloatArray
+from fleximo.camera import Camera
+from fleximo.errors import Notice
+from fleximo.motion import Motion
+from fleximo.person import Person
+from fleximo.pose_track import PoseTrack
+from fleximo.projection import body_points
+
+__all__ = ["Stride", "leaves_frame", "stride_in_frame"]
+
+Stride = tuple[float, float, float, float]  # 2x2 by rows, on x and z of the path
+
+_NO_TRAVEL_M = 0.25  # a path this narrow is swaying, not travel
+_HALVINGS = 10
+_BARELY = 0.02  # of the frames may touch the picture's edge without a word
+
+
+def stride_in_frame(motion: Motion, camera: Camera, person: Person) -> Stride:
+    """By how much the path of the fitted `motion` must be shortened, and along which way, to stay in the picture.
+
+    (1, 0, 0, 1) where it stays anyway. Only travel is blamed: what leaves the picture on the spot, as a raised hand
+    may, does not count. The path is assumed to start where the person stands.
+    """
+    path = motion.root[:, [0, 2]].astype(np.float64)
+    path = path - path[0]
+    axes = _travel_axes(path)
+    if axes.size == 0:
+        return (1.0, 0.0, 0.0, 1.0)
+    shown = person.body_confidence > 0.0
+    points = body_points(motion)[:, shown]
+
+    def outside(share: float) -> BoolArray:
+        shift = np.zeros((len(path), 1, 3))
+        shift[:, 0, [0, 2]] = (share - 1.0) * path @ axes.T @ axes
+        pixels, depth = camera.project(points + shift)
+        inside = ((pixels >= 0.0) & (pixels <= np.array(camera.size))).all(axis=-1) & (depth > 0.0)
+        return np.asarray(~inside)
+
+    excused = outside(0.0)
+    low, high = 0.0, 1.0
+    if (outside(1.0) <= excused).all():
+        return (1.0, 0.0, 0.0, 1.0)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if (outside(middle) <= excused).all() else (low, middle)
+    matrix = np.eye(2) + (low - 1.0) * axes.T @ axes
+    return (float(matrix[0, 0]), float(matrix[0, 1]), float(matrix[1, 0]), float(matrix[1, 1]))
+
+
+def _travel_axes(path: FloatArray) -> FloatArray:
+    """(N,2) unit directions, N = 0 to 2, along which the path (T,2) covers ground."""
+    _, _, directions = np.linalg.svd(path - path.mean(axis=0), full_matrices=True)
+    extents = np.ptp(path @ directions.T, axis=0)
+    return np.asarray(directions[extents > _NO_TRAVEL_M])
+
+
+def leaves_frame(track: PoseTrack, stride: Stride = (1.0, 0.0, 0.0, 1.0)) -> tuple[Notice, ...]:
+    """A `motion_leaves_frame` notice if body points of `track` lie outside the picture, or steps were shortened."""
+    notices = []
+    share = float(np.linalg.eigvalsh(np.reshape(stride, (2, 2)))[0])
+    if share < 0.995:
+        notices.append(
+            Notice(
+                "motion_leaves_frame",
+                f"The motion would leave the picture; its steps are shortened to {100.0 * share:.0f} % to stay in it.",
+                "Use a photo with more room around the person, or a camera of your own.",
+            )
+        )
+    points = track.points_px[:, :18]
+    beyond = ((points < 0.0) | (points > np.array(track.size))).any(axis=-1) & (track.confidence[:, :18] > 0.0)
+    frames = float(beyond.any(axis=1).mean())
+    if frames > _BARELY:
+        notices.append(
+            Notice(
+                "motion_leaves_frame",
+                f"Part of the body is outside the picture in {100.0 * frames:.0f} % of the frames.",
+                "Use a photo with more room around the person, or a larger canvas.",
+            )
+        )
+    return tuple(notices)
