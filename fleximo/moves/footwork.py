@@ -32,6 +32,7 @@ class Step:
     strike: float = 14.0  # degrees the toes are up when the heel lands
     roll: float = 0.22  # seconds the heel comes up before `off`
     flat: float = 0.07  # seconds from landing until the foot is flat
+    forward: float = 0.0  # m the toe joint is ahead of its way in the middle of the swing: a raised knee
     tuck: float = 0.0  # degrees of heel-up in the middle of the swing, for kicks of the heel in a run
 
 
@@ -87,6 +88,8 @@ def _play_foot(tracks: Tracks, t: FloatArray, i: int, side: str, steps: Sequence
         # is on its way up long enough as it is.
         sharp = float(np.clip(4.0 - (step.height - 0.08) / 0.06, 2.0, 4.0))
         arch = np.clip(1.0 - np.abs(2.0 * np.clip(x, 0.0, 1.0) - 1.0) ** sharp, 0.0, 1.0) ** 1.4
+        ahead = 16.0 * np.clip(x * (1.0 - x), 0.0, None) ** 2 * step.forward * body.scale
+        balls = balls + rot.rotate(turned, np.array([0.0, 0.0, 1.0])) * np.where(swinging, ahead, 0.0)[:, None]
         lift = np.where(swinging, step.height * body.scale * arch, lift)
         planted = np.where(swinging, False, planted)
         ball, heading = next_ball, next_heading

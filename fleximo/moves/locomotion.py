@@ -33,13 +33,14 @@ class _Gait:
     roll: float = 0.22
     tuck: float = 0.0
     narrow: float = 0.03  # each foot steps this much towards the middle
+    forward: float = 0.0  # m the toe joint is ahead of its way in the middle of the swing
     ahead: float = 0.0  # and lands this much in front of where the body is in mid-stance
 
 
 _WALK = _Gait(0.68, 0.63, push=38.0, strike=14.0, height=0.055, roll=0.30, ahead=0.02)
 _BACK = _Gait(0.40, 0.65, push=16.0, strike=0.0, height=0.055, roll=0.22)
 _SIDE = _Gait(0.22, 0.66, push=14.0, strike=0.0, height=0.055, roll=0.12, narrow=0.0)
-_MARCH = _Gait(0.42, 0.60, push=26.0, strike=0.0, height=0.30, roll=0.14, narrow=0.02)
+_MARCH = _Gait(0.42, 0.60, push=22.0, strike=0.0, height=0.37, roll=0.14, narrow=0.02, forward=0.20)
 _RUN = _Gait(0.98, 0.34, push=40.0, strike=4.0, height=0.13, roll=0.17, tuck=66.0, narrow=0.05, ahead=0.07)
 
 
@@ -103,10 +104,9 @@ def _course(cue: Cue, gait: _Gait, step_s: float, travel_rad: float, sideways: b
         last = k >= count - 2
         inward = 0.0 if last else -gait.narrow * cue.body.scale * cue.body.sign(side)
         goal = place(total if last else float(path(middle)) + gait.ahead * cue.body.scale, inward)
+        roll = min(gait.roll, 0.62 * step_s)
         steps.append(
-            Step(
-                side, off, on, goal, gait.height, gait.push, gait.strike, min(gait.roll, 0.62 * step_s), tuck=gait.tuck
-            )
+            Step(side, off, on, goal, gait.height, gait.push, gait.strike, roll, forward=gait.forward, tuck=gait.tuck)
         )
     way = path(cue.t)
     pace = _pace(cue.t - begin, room, rise)
