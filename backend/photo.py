@@ -93,7 +93,8 @@ def _reason(content: bytes, error: Exception) -> str:
     if not content:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
-        return "the file is of another kind"
+        started = content.startswith((b"\x89PNG", b"\xff\xd8\xff")) or content[8:12] == b"WEBP"
+        return "the file is damaged or cut off" if started else "the file is of another kind"
     return f"the file is damaged or cut off ({error})"
 
 

@@ -67,6 +67,20 @@ class _Graphs:
         self.lock = threading.Lock()
         self.holistic: Any = None
         self.faces: Any = None
+        self._remembers = False
+
+    def see(self, rgb: npt.NDArray[np.uint8]) -> Any:
+        """The holistic result of one picture, whatever was seen before it.
+
+        Even in its still-picture mode the graph starts its search for hands and face where the last picture had them;
+        a black picture makes it forget.
+        """
+        self.load()
+        if self._remembers:
+            self.holistic.process(np.zeros((32, 32, 3), dtype=np.uint8))
+        seen = self.holistic.process(np.ascontiguousarray(rgb))
+        self._remembers = seen.pose_landmarks is not None
+        return seen
 
     def load(self) -> None:
         if self.holistic is not None:
@@ -83,6 +97,7 @@ class _Graphs:
             if graph is not None:
                 graph.close()
         self.holistic = self.faces = None
+        self._remembers = False
 
 
 _graphs = _Graphs()
@@ -112,8 +127,7 @@ def look(rgb: npt.NDArray[np.uint8]) -> Sighting | None:
     """The most prominent person of a picture (H,W,3), or None."""
     height, width = rgb.shape[:2]
     with _graphs.lock, native_logs_silenced():
-        _graphs.load()
-        seen = _graphs.holistic.process(np.ascontiguousarray(rgb))
+        seen = _graphs.see(rgb)
     if seen.pose_landmarks is None or seen.segmentation_mask is None:
         return None
     size = np.array([width, height], dtype=float)

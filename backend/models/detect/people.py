@@ -62,9 +62,14 @@ def _first(rgb: Rgb, faces: FloatArray) -> Sighting | None:
         return _second_look(rgb, found) if small else found
     for box in (*(_body_box(face, faces[:0], rgb) for face in faces), *_tiles(width, height)):
         found = _look_at(rgb, box)
-        if found is not None:
+        if found is not None and _is_sure(found):
             return _second_look(rgb, found)
     return None
+
+
+def _is_sure(sighting: Sighting) -> bool:
+    """Whether a body was seen where none was expected: in a tile or beside somebody, noise can look like one."""
+    return trunk_px(sighting) > 12.0 and float(sighting.visibility[_SHOULDERS + _HIPS].mean()) > 0.7
 
 
 def _second_look(rgb: Rgb, found: Sighting) -> Sighting:
@@ -94,7 +99,7 @@ def _look_at(rgb: Rgb, box: _Box) -> Sighting | None:
 
 def _add(people: list[Sighting], other: Sighting, *, has_face: bool) -> bool:
     """Appends `other` if it is a person of his own, not somebody found already and not a ghost of the painting."""
-    if not has_face and float(other.visibility[_SHOULDERS + _HIPS].mean()) <= 0.7:
+    if not has_face and not _is_sure(other):
         return False
     mine = other.segmentation > 0.5
     if mine.sum() < 0.3 * trunk_px(other) ** 2:
