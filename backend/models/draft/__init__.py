@@ -11,6 +11,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
+from backend.models.draft.bones import link_index
 from backend.models.draft.compositor import draw_placed
 from backend.models.draft.order import drawing_order
 from backend.models.draft.pose import poses, read_target
@@ -52,8 +53,8 @@ class DraftPuppet:
         puppet = self.puppet(job)
         start, stop = job.frames
         target = read_target(puppet.rest, job.signal.track, job.camera, job.person.stature_m)
-        order = drawing_order(target)
         moved = poses(puppet.rest, target)
+        order = drawing_order(target, moved.links[:, link_index("neck"), 3])
         names = [piece.name for piece in puppet.pieces]
         found = boxes(list(puppet.pieces), moved, job.size)
         frames = np.empty((stop - start, job.size[1], job.size[0], 3), np.uint8)

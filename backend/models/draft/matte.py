@@ -9,13 +9,17 @@ import cv2
 import numpy as np
 
 from backend.models.draft.fill import pull_push
-from fleximo.arrays import FloatArray
+from fleximo.arrays import BoolArray, FloatArray
 
 __all__ = ["soft_alpha"]
 
 
-def soft_alpha(image: FloatArray, mask: FloatArray, scene: FloatArray, band_px: float) -> FloatArray:
+def soft_alpha(
+    image: FloatArray, mask: FloatArray, scene: FloatArray, band_px: float, doubtful: BoolArray
+) -> FloatArray:
     """(H,W) float32 0..1: the coverage of the person whose rough mask (H,W) 0..1 is good to `band_px`.
+
+    `doubtful` (H,W) marks where colours tell little, as in the shadow at the feet.
 
     In the band around the mask's edge each colour is placed between the person's own (continued from inside) and the
     scene's; where the two look alike the mask decides.
@@ -35,7 +39,7 @@ def soft_alpha(image: FloatArray, mask: FloatArray, scene: FloatArray, band_px: 
     span = own - behind
     contrast = (span**2).sum(axis=-1)
     place = ((image.astype(np.float32) - behind) * span).sum(axis=-1) / np.maximum(contrast, 1.0)
-    trust = np.clip((np.sqrt(contrast) - 20.0) / 60.0, 0.0, 1.0) * 0.8
+    trust = np.clip((np.sqrt(contrast) - 20.0) / 60.0, 0.0, 1.0) * np.where(doubtful, 0.15, 0.8)
     mixed = np.clip(place, 0.0, 1.0) * trust + smooth * (1.0 - trust)
     mixed = np.maximum(mixed, np.clip((depth - 1.0) / np.minimum(band_px, 0.7 * ridge + 0.1), 0.0, 1.0))
     mixed = cv2.GaussianBlur(mixed.astype(np.float32), (0, 0), 0.6)

@@ -27,19 +27,21 @@ def latched(values: FloatArray, margin: float, start: bool = False) -> BoolArray
     return states
 
 
-def drawing_order(target: Target) -> list[tuple[str, ...]]:
-    """Per frame the pieces' names from back to front."""
+def drawing_order(target: Target, uprightness: FloatArray) -> list[tuple[str, ...]]:
+    """Per frame the pieces' names from back to front; `uprightness` (T,) 0..1 tells lifted from hanging heads."""
     depth = target.depths_m
     keys: dict[str, FloatArray] = {}
     frames = len(depth)
     keys["pelvis"] = np.full(frames, 10.0)
     keys["chest"] = np.full(frames, 30.0)
-    keys["head"] = np.full(frames, 40.0)
+    upright = latched(uprightness - 0.5, 0.03, start=True)
+    keys["head"] = np.where(upright, 40.0, np.inf)
+    keys["hanging_head"] = np.where(upright, np.inf, 40.0)
     _legs(keys, target)
     _arms(keys, target)
     names = sorted(keys)
     table = np.stack([keys[name] for name in names], axis=1)
-    return [tuple(names[i] for i in np.argsort(row, kind="stable")) for row in table]
+    return [tuple(names[i] for i in np.argsort(row, kind="stable") if np.isfinite(row[i])) for row in table]
 
 
 def _difference(target: Target, far: tuple[int, ...], near: tuple[int, ...]) -> FloatArray:

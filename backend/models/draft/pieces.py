@@ -101,7 +101,13 @@ def _soft(region: BoolArray) -> FloatArray:
 
 
 def _piece(
-    cutting: Cutting, crop: _Crop, name: str, alpha: FloatArray, known: BoolArray, links: list[tuple[str, str, bool]]
+    cutting: Cutting,
+    crop: _Crop,
+    bone: str,
+    alpha: FloatArray,
+    known: BoolArray,
+    links: list[tuple[str, str, bool]],
+    name: str = "",
 ) -> Piece | None:
     """Fills the colours from `known` pixels and packs the piece; nothing if it cannot be seen anywhere."""
     visible = alpha > 0.02
@@ -123,7 +129,7 @@ def _piece(
     hull = cv2.convexHull(points)
     hull = cv2.approxPolyDP(hull, 1.0, True)[:, 0].astype(np.float64) + np.array(origin) + 0.5
     packed = tuple((link_index(link), bone_index(other), outward) for link, other, outward in links)
-    return Piece(name, texture, origin, bone_index(name), packed, hull)
+    return Piece(name or bone, texture, origin, bone_index(bone), packed, hull)
 
 
 def _limb_pieces(cutting: Cutting, limb: Limb, with_tip: bool) -> list[Piece]:
@@ -158,16 +164,20 @@ def _limb_piece(
     widest = max(radii[i], radii[i + 1])
     crop = _crop(cutting, np.array([start, end]), (2.6 if open_end else 2.0) * widest + 4)
     along, across = crop.along(start, end), np.abs(crop.across(start, end))
-    feather = 0.5 * radii[i] / length
+    feather = 0.25 * radii[i] / length
     reach = smoothstep((along + feather) / feather)
     if not open_end:
-        reach = reach * smoothstep((1.0 + 0.5 * radii[i + 1] / length - along) / (0.5 * radii[i + 1] / length))
+        beyond = 0.15 * radii[i + 1] / length
+        reach = reach * smoothstep((1.0 + beyond - along) / beyond)
     own = crop.is_label(limb.label)
     thickness = radii[i] + (radii[i + 1] - radii[i]) * np.clip(along, 0, 1)
+    if limb.kind == "leg" and i == 0:  # the seat beside the thigh stays with the pelvis
+        allowed = thickness * (1.06 + 6.0 * np.maximum(along - 0.3, 0.0))
+        reach = reach * smoothstep(1.0 - (across - allowed) / (0.15 * radii[0]))
     other_arms = [label for (_, kind), label in LABELS.items() if kind == "arm" and label != limb.label]
     hidden = crop.is_label(*other_arms) & (across < 0.95 * thickness) & (along > 0) & (along < 1)
     alpha = np.maximum(crop.alpha * _soft(own), _soft(hidden)) * reach
-    root = crop.disc(start, 0.92 * radii[i], 0.3 * radii[i])
+    root = crop.disc(start, (0.85 if i == 0 else 0.92) * radii[i], 0.3 * radii[i])
     if limb.kind == "leg" and i == 2:
         root = root * 0.0
     alpha = np.maximum(alpha, root * np.maximum(crop.alpha, _soft(hidden)))
@@ -207,22 +217,19 @@ def _torso(cutting: Cutting) -> Piece | None:
     arms = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "arm"])
     hidden = arms & _trunk_polygon(cutting, crop)
     top = smoothstep((0.5 - rise) / 0.15)
-    face = max(abs(float((rest.points[17] - rest.points[16]) @ rest.across)), 0.2 * rest.torso_px)
+    face = rest.face_px
     column = smoothstep((0.42 * face - np.abs(crop.across(neck, rest.head_centre))) / (0.08 * face) + 0.5)
     top = np.maximum(top, column * smoothstep((0.85 - rise) / 0.15))
     bottom = smoothstep((1.06 - spine) / 0.05)
     legs = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "leg"])
-    under = cv2.dilate((own | legs).astype(np.uint8), _ball(0.025 * rest.torso_px)) > 0  # under the arm's soft edge
+    under = cv2.dilate((own | legs).astype(np.uint8), _ball(0.012 * rest.torso_px)) > 0  # under the arm's soft edge
     alpha = np.maximum(crop.alpha * _soft(under), _soft(hidden)) * top * bottom
     known = (own | legs) & ~(cv2.dilate(arms.astype(np.uint8), _ball(1)) > 0)
     for limb in cutting.limbs:
-        if limb.kind == "arm":  # the sleeve's root is part of the torso too, so that the armpit stretches
-            along = crop.along(limb.joints[0], limb.joints[1])
-            sleeve = crop.is_label(limb.label) & (along < 0.5)
-            alpha = np.maximum(
-                alpha, crop.alpha * _soft(sleeve | under) * smoothstep((0.42 - along) / 0.2) * (along > -0.5)
-            )
-            known |= sleeve
+        if limb.kind == "arm":  # the shoulder is the torso's too, round, so that the arm can leave it
+            shoulder, radius = limb.joints[0], limb.radii[0]
+            alpha = np.maximum(alpha, crop.alpha * crop.disc(shoulder, 0.85 * radius, 0.15 * radius))
+            known |= crop.is_label(limb.label) & (crop.disc(shoulder, 1.3 * radius, 1.0) > 0)
     links = [("waist", "pelvis", True), ("neck", "head", True)]
     links += [(f"{limb.side}_shoulder", f"{limb.side}_upper_arm", True) for limb in cutting.limbs if limb.kind == "arm"]
     return _piece(cutting, crop, "chest", alpha, known, links)
@@ -247,19 +254,30 @@ def _pelvis(cutting: Cutting) -> Piece | None:
     return _piece(cutting, crop, "pelvis", alpha, known, [("waist", "chest", False)])
 
 
-def _head(cutting: Cutting) -> Piece | None:
+def _heads(cutting: Cutting) -> list[Piece | None]:
+    """The head with its neck, and the same cut along the chin for when it hangs before the chest."""
     rest = cutting.rest
     size = float(np.linalg.norm(rest.head_centre - rest.neck))
     crop = _crop(cutting, np.array([rest.neck, rest.head_centre]), 1.6 * max(size, 0.3 * rest.torso_px))
     rise = crop.along(rest.neck, rest.head_centre)
     own = crop.is_label(BODY_LABEL)
-    alpha = crop.alpha * _soft(own) * smoothstep((rise - 0.3) / 0.12)
-    return _piece(cutting, crop, "head", alpha, own & (rise > 0.2), [("neck", "chest", False)])
+    shown = crop.alpha * _soft(own)
+    known = own & (rise > 0.2)
+    upright = shown * smoothstep((rise - 0.3) / 0.12)
+    chin = (rest.chin - rest.neck) @ (rest.head_centre - rest.neck) / max(size, 1.0) ** 2
+    sideways = np.abs(crop.across(rest.neck, rest.head_centre)) / max(rest.face_px / 2.0, 1.0)
+    edge = chin - 0.04 + (0.3 - chin) * smoothstep((sideways - 0.8) / 0.3) + 0.12 * np.minimum(sideways, 0.9) ** 2
+    hanging = shown * smoothstep((rise - edge) / 0.06)
+    links = [("neck", "chest", False)]
+    return [
+        _piece(cutting, crop, "head", upright, known, links),
+        _piece(cutting, crop, "head", hanging, known, [], name="hanging_head"),
+    ]
 
 
 def cut_pieces(cutting: Cutting, hands_seen: dict[str, bool]) -> list[Piece]:
     """All pieces that the photo gives; an arm whose hand was not seen ends at the wrist."""
-    made = [_pelvis(cutting), _torso(cutting), _head(cutting)]
+    made = [_pelvis(cutting), _torso(cutting), *_heads(cutting)]
     pieces = [piece for piece in made if piece is not None]
     for limb in cutting.limbs:
         pieces += _limb_pieces(cutting, limb, with_tip=limb.kind == "leg" or hands_seen[limb.side])

@@ -19,7 +19,7 @@ __all__ = ["TURN_LIMIT_DEGREES", "Poses", "Target", "poses", "read_target"]
 
 TURN_LIMIT_DEGREES = 35.0
 _NARROWEST = float(np.cos(np.radians(TURN_LIMIT_DEGREES)))
-_SHOULDER_REACH = 0.3  # torso lengths
+_JOINT_RADII = {"shoulder": 0.14, "elbow": 0.11, "wrist": 0.09, "hip": 0.18, "knee": 0.15, "ankle": 0.11}  # torsos
 _ANKLE_HEIGHT = 0.05  # of the stature, ankle joint above the floor (Drillis and Contini 1964: 0.039; shoes added)
 
 
@@ -49,7 +49,9 @@ class Poses:
 
     inverse: FloatArray  # (T,B,15) canvas -> photo on the canvas, see `bones.carry`
     forward: FloatArray  # (T,B,15)
-    links: FloatArray  # (T,L,7) the blend's slope x, y and offset; its strength; its middle x, y, 1 / its reach squared
+    # (T,L,7) the blend's slope x, y and offset; its strength; the joint x, y and one over its radius: the blend ends
+    # 1.8 radii away (0: it does not end)
+    links: FloatArray
     face_shift: FloatArray  # (T,5) canvas px of the photo: bulge centre x, y, shift x, y, radius
 
 
@@ -244,7 +246,8 @@ def _face_shift(rest: RestPose, target: Target, head: FloatArray, centre: FloatA
         shift = (face - sides) - (middle - rest.points[ears].mean(axis=0))
         radius = max(radius, 1.6 * float(np.linalg.norm(rest.points[17] - rest.points[16])) / 2.0)
         length = np.linalg.norm(shift, axis=-1, keepdims=True)
-        shift = shift * np.minimum(1.0, 0.18 * radius / np.maximum(length, 1e-6))
+        # Small differences are the detector's; large ones would tear the face.
+        shift = shift * np.clip(length - 0.05 * radius, 0.0, 0.15 * radius) / np.maximum(length, 1e-6)
     return np.concatenate([middle + shift, shift, np.full((len(now), 1), radius)], axis=-1)
 
 
@@ -374,6 +377,11 @@ def _set_link(links: FloatArray, name: str, start: FloatArray, vector: FloatArra
     links[:, link_index(name), 3] = 1.0
 
 
+def _turn(maps: FloatArray) -> FloatArray:
+    """(T,) rad by which maps (T,15) turn the picture."""
+    return _angle(maps[:, 11:13]) - _angle(maps[:, 0:2])
+
+
 def _limb_links(
     links: FloatArray,
     rest: RestPose,
@@ -386,6 +394,7 @@ def _limb_links(
     root: FloatArray,
 ) -> None:
     inner = unit(target.points[:, chain[0]] - root)
+    inner_map = forward[:, bone_index("chest" if parts[0] == "upper_arm" else "pelvis")]
     for i, name in enumerate(names):
         outer_map = forward[:, bone_index(f"{side}_{parts[i]}")]
         outer = outer_map[:, 11:13] if parts[i] != "foot" else inner
@@ -398,9 +407,9 @@ def _limb_links(
         row = links[:, link_index(f"{side}_{name}")]
         row[:, :2] = slope
         row[:, 2] = 0.5 - (slope * joint).sum(axis=-1)
-        bend = np.degrees(np.arccos(np.clip((inner * outer).sum(axis=-1), -1.0, 1.0)))
-        row[:, 3] = 1.0 - smoothstep((bend - 70.0) / 50.0)
-        if name == "shoulder":  # the chest follows the arm only close to the shoulder
-            row[:, 4:6] = joint
-            row[:, 6] = 1.0 / (_SHOULDER_REACH * rest.torso_px * growth) ** 2
-        inner = outer
+        # Half-way between two maps that are turned far apart lies nothing sensible: the pieces go stiff.
+        bend = np.degrees(np.abs(_wrap(_turn(outer_map) - _turn(inner_map))))
+        row[:, 3] = 1.0 - smoothstep((bend - 50.0) / 60.0)
+        row[:, 4:6] = joint
+        row[:, 6] = 1.0 / (_JOINT_RADII[name] * rest.torso_px * growth)
+        inner, inner_map = outer, outer_map

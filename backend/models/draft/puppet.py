@@ -57,9 +57,9 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
     grow = max(2, round(0.012 * 3.5 * rest.torso_px))
     near = cv2.dilate(hard.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1,) * 2)) > 0
     limbs = tuple(find_limbs(working, hard))
-    near |= shadow_zone(hard.shape, limbs, rest.down, rest.torso_px)
-    scene = empty_scene(image, near, covered)
-    alpha = soft_alpha(image, mask, scene, max(1.5, 0.004 * 3.5 * rest.torso_px))
+    floor = shadow_zone(hard.shape, limbs, rest.down, rest.torso_px)
+    scene = empty_scene(image, near | floor, covered)
+    alpha = soft_alpha(image, mask, scene, max(1.5, 0.004 * 3.5 * rest.torso_px), floor)
     shadows = find_shadows(image, scene, alpha, limbs, rest.down, rest.torso_px, (pad[0], pad[1]))
     labels = cut_limbs(image, alpha > 0.03, working, list(limbs))
     hands_seen = {side: rest.has(HAND_START[side], HAND_START[side] + 9) for side in SIDES}

@@ -35,6 +35,7 @@ _TEMPLATE = np.array(
     ]
 )  # fmt: skip
 _HEIGHT = 3.5  # of the template from crown to sole, torso lengths
+_CHIN = 18 + 8
 _SEEN = 0.05  # a confidence at or below this counts as absent
 
 
@@ -80,6 +81,19 @@ class RestPose:
 
     def has(self, *indices: int) -> bool:
         return bool(self.seen[list(indices)].all())
+
+    @property
+    def face_px(self) -> float:
+        """The face's breadth from ear to ear."""
+        return max(abs(float((self.points[17] - self.points[16]) @ self.across)), 0.2 * self.torso_px)
+
+    @property
+    def chin(self) -> FloatArray:
+        """(2,) the 68-point face's chin, or 1.3 eye distances below the eyes."""
+        if self.seen[_CHIN]:
+            return np.asarray(self.points[_CHIN])
+        eyes = self.points[[14, 15]]
+        return np.asarray(eyes.mean(axis=0) + 1.3 * float(np.linalg.norm(eyes[1] - eyes[0])) * self.down)
 
 
 def rest_pose(person: Person, framing: Framing) -> RestPose:

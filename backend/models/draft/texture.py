@@ -48,7 +48,11 @@ def paint_from_surroundings(image: FloatArray, hole: BoolArray, guess: FloatArra
         sum_colours += share[..., None] * copied
     filled = sum_colours / np.maximum(total, 1e-3)[..., None]
     sure = np.clip(total * 4.0, 0.0, 1.0)[..., None]
-    painted[window] = filled * sure + painted[window] * (1.0 - sure)
+    filled = filled * sure + painted[window] * (1.0 - sure)
+    # Patches of slightly different brightness show on a plain wall: level them to the smooth guess.
+    wide = max(4.0, 0.016 * height)
+    drift = cv2.GaussianBlur(painted[window], (0, 0), wide) - cv2.GaussianBlur(filled, (0, 0), wide)
+    painted[window] = filled + np.clip(drift, -7.0, 7.0)
     return painted
 
 
@@ -146,7 +150,7 @@ def _copy(
     weight = cv2.GaussianBlur(both.astype(np.float32), (0, 0), 2.5)
     smooth = cv2.GaussianBlur(difference, (0, 0), 2.5) / np.maximum(weight, 1e-3)[..., None]
     membrane = np.clip(pull_push(smooth, both), -25.0, 25.0)
-    share = cv2.GaussianBlur(cv2.resize(chosen.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), (0, 0), 2.0)
+    share = cv2.GaussianBlur(cv2.resize(chosen.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), (0, 0), 3.5)
     share = share * (_shifted((~hole).astype(np.float32), full) > 0.5)
     copied = _shifted(image, full)[window].astype(np.float32)
     return share[window], copied + cv2.resize(membrane, size, interpolation=cv2.INTER_LINEAR)[window]

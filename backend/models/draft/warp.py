@@ -98,11 +98,12 @@ def _blend(
         row = poses.links[frame][link]
         share = smoothstep(row[:, 0] * nodes[chosen, 0] + row[:, 1] * nodes[chosen, 1] + row[:, 2])
         share = np.where(outward == 1, share, 1.0 - share) * row[:, 3]
-        square = ((nodes[chosen] - row[:, 4:6]) ** 2).sum(axis=-1)
-        share = share * np.maximum(1.0 - square * row[:, 6], 0.0) ** 2
+        moved = carry(maps[other], nodes[chosen])
+        distance = np.linalg.norm(nodes[chosen] - row[:, 4:6], axis=-1) * row[:, 6]
+        share = share * (1.0 - smoothstep((distance - 1.0) / 0.8))
         active = share > 1e-4
-        chosen, share = chosen[active], share[active, None]
-        mixed[chosen] += share * (carry(maps[other[active]], nodes[chosen]) - source[chosen])
+        chosen, moved, share = chosen[active], moved[active], share[active, None]
+        mixed[chosen] += share * (moved - source[chosen])
     return mixed
 
 
@@ -114,4 +115,4 @@ def _bulge(pieces: list[Piece], visible: list[int], source: FloatArray, counts: 
     start = sum(counts[: heads[0]])
     part = source[start : start + counts[heads[0]]]
     distance = np.linalg.norm(part - shift[:2], axis=-1, keepdims=True) / shift[4]
-    part -= shift[2:4] * (1.0 - smoothstep((distance - 0.4) / 0.6))
+    part -= shift[2:4] * (1.0 - smoothstep((distance - 0.5) / 0.5))
