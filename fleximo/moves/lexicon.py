@@ -93,7 +93,7 @@ _ENTRIES = (
         ),
         nouns=_words("rest, break, wait"),
         variants=(
-            Variant(_words("pause, hesitate, pause for thought, take a pause, beat"), seconds=1.0),
+            Variant(_words("pause, hesitate, pause for thought, take a pause"), seconds=1.0, nouns=_words("pause")),
             Variant(_words("stop, halt, come to a stop/halt/standstill, come to rest"), seconds=0.8),
         ),
     ),
@@ -258,7 +258,7 @@ _ENTRIES = (
         period_s=0.8,
         verbs=_words("punch, jab, box, shadowbox"),
         phrases=_words("shadow box"),
-        nouns=_words("punch, jab, uppercut"),
+        nouns=_words("punch, jab, uppercut, hook"),
         default_side=_HANDED,
         one_sided=True,
         mask="upper",
@@ -378,7 +378,8 @@ _ENTRIES = (
             "reach up/overhead, reach for the sky/ceiling, throw up * arm/hand, put/hold up * arm/hand"
         ),
         nouns=_words(
-            "arm raised, hand raised, arm up, hand up, arm in the air, hand in the air, arm raise, raised arm"
+            "arm raised, hand raised, arm up, hand up, arm in the air, hand in the air, arm raise, raised arm, "
+            "arm/hand go/goes/come/comes/rise/rises up, arm/hand rise/rises"
         ),
         default_side="both",
         one_sided=True,

@@ -15,8 +15,9 @@ from fleximo.moves.lexicon import LEXICON
 from fleximo.plan import MOVES, MotionPlan
 from fleximo.planner.forms import Token, normalized, tokenize
 from fleximo.planner.ordering import Step, ordered_steps
-from fleximo.planner.reading import Unit, read_units
+from fleximo.planner.reading import read_units
 from fleximo.planner.timing import timed_segments
+from fleximo.planner.units import Unit
 from fleximo.planner.words import AUXILIARIES, DETERMINERS, FOREIGN_WORDS, PREPOSITIONS, PRONOUNS
 
 __all__ = ["RulePlanner"]

@@ -13,11 +13,13 @@ from fleximo.planner.words import (
     COUNT_WORDS,
     DIRECTION_PHRASES,
     JOINTS,
+    LENGTH_UNITS,
     MANY,
     POSSESSIVES,
     SIDE_PARTS,
     SPEED_PHRASES,
     TIME_UNITS,
+    UNSHOWN_WAYS,
 )
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "read_seconds",
     "read_side",
     "read_speed",
+    "read_unshown",
 ]
 
 Value = TypeVar("Value")
@@ -77,12 +80,12 @@ def read_speed(tokens: list[Token], index: int) -> tuple[float, int] | None:
 
 
 def read_direction(tokens: list[Token], index: int) -> tuple[tuple[str, ...], int] | None:
-    """Directions named at `index`: one, or two for "left and right"; "back", "side" and "to and fro" are kept as said."""
+    """Directions named at `index`: one, or two for "left and right"; "back", "side", "to and fro" are kept as said."""
     found = _phrase(DIRECTION_PHRASES, tokens, index)
     if found is not None:
         return (found[0],), found[1]
     start = index
-    if _word(tokens, index) in ("to", "on", "towards", "toward") and _word(tokens, index + 1) in _ARTICLES:
+    if _word(tokens, index) in ("to", "towards", "toward") and _word(tokens, index + 1) in _ARTICLES:
         index += 2
     first = _word(tokens, index)
     if first not in ("left", "right") or _word(tokens, index + 1) in SIDE_PARTS - {"side", "one"}:
@@ -256,3 +259,14 @@ def read_degrees(tokens: list[Token], index: int) -> tuple[float, int] | None:
     if amount is None or _word(tokens, amount[1]) not in ("degree", "degrees"):
         return None
     return amount[0], amount[1] + 1
+
+
+def read_unshown(tokens: list[Token], index: int) -> int | None:
+    """The index behind words that ask for what no move can do: a distance ("five meters"), a way ("on one leg")."""
+    way = _phrase(UNSHOWN_WAYS, tokens, index)
+    if way is not None:
+        return way[1]
+    amount = read_quantity(tokens, index)
+    if amount is None or _word(tokens, amount[1]) not in LENGTH_UNITS:
+        return None
+    return amount[1] + 1

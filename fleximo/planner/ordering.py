@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from fleximo.moves.lexicon import LEXICON
-from fleximo.planner.reading import Action, Modifiers, Unit
+from fleximo.planner.units import Action, Modifiers, Unit
 
 __all__ = ["Step", "ordered_steps"]
 
@@ -49,7 +49,7 @@ def ordered_steps(units: list[Unit]) -> list[Step]:
 
 
 def _resolve(units: list[Unit]) -> None:
-    """Turns "again", "two more", "the other hand", and modifiers that stand alone, into acts or into their modifiers."""
+    """Turns "again", "two more", "the other hand" and modifiers that stand alone into acts or their modifiers."""
     done: list[Action] = []
     for index, unit in enumerate(units):
         if unit.again and not unit.actions and done:
@@ -86,11 +86,11 @@ def _repeated(unit: Unit, done: list[Action]) -> list[Action]:
 
 
 def _place_loose(unit: Unit, following: Unit | None, done: list[Action]) -> None:
-    """Modifiers without an act: a new side, way or pace does the last act anew; else they belong to the act they are next to."""
+    """Modifiers without an act: a new side, way or pace does the last act anew; else they belong to a neighbour."""
     leads = following is not None and bool(following.actions) and not following.marks & {"stop", "then"}
     loose, last = unit.loose, done[-1].modifiers if done else Modifiers()
     joined = bool(unit.marks & {"then", "and", "comma", "first"}) and not unit.subject and bool(done)
-    anew = (loose.sides and last.sides) or (loose.directions and last.directions)
+    anew = bool((loose.sides and last.sides) or (loose.directions and last.directions))
     anew = anew or (loose.speed is not None and "then" in unit.marks and not leads)
     if joined and anew:
         kept = replace(last, directions=() if loose.sides else last.directions, seconds=None)
@@ -108,9 +108,14 @@ def _carry_side(unit: Unit, done: list[Action]) -> None:
     """ "raises his left hand and waves (it)": the same hand."""
     for action in unit.actions:
         raised = done[-1] if done and done[-1].entry.move == "raise_arms" else None
-        if raised is not None and not action.modifiers.sides and action.entry.mask == "arm" and "then" not in unit.marks:
-            if raised.modifiers.sides in (("left",), ("right",)):
-                action.modifiers = replace(action.modifiers, sides=raised.modifiers.sides)
+        if (
+            raised is not None
+            and not action.modifiers.sides
+            and action.entry.mask == "arm"
+            and "then" not in unit.marks
+            and raised.modifiers.sides in (("left",), ("right",))
+        ):
+            action.modifiers = replace(action.modifiers, sides=raised.modifiers.sides)
 
 
 def _name_other_side(action: Action, done: Iterable[Action]) -> None:
@@ -226,9 +231,8 @@ class _Sentence:
         elif soft and self.steps and not self.over:
             _lay_or_follow(self.steps, [first.base, *first.layers], firmly=False)
             fresh = fresh[1:]
-        elif self.steps and self.steps[-1].base.state and "and" in unit.marks and not self.steps[-1].layers:
-            if self.steps[-1].base.modifiers.seconds is None:  # "he stands and waves"
-                self.steps.pop()
+        elif self.steps and self.stands(self.steps[-1]) and "and" in unit.marks:
+            self.steps.pop()
         self.steps.extend(fresh)
         if self.over and fresh:
             over, self.over = self.over, []
@@ -236,6 +240,10 @@ class _Sentence:
             del self.steps[len(self.steps) - len(rest) :]
             _lay_or_follow(self.steps, over, firmly=self.over_firmly, before=True)
             self.steps.extend(rest)
+
+    def stands(self, step: Step) -> bool:
+        """Whether a step only says that someone stands: "he stands and waves"."""
+        return step.base.state and not step.layers and step.base.modifiers.seconds is None
 
     def goes_along(self, unit: Unit) -> bool:
         """ "is walking and waving"; "she walks in, waving"."""
@@ -287,10 +295,9 @@ def _joined(step: Step, action: Action) -> Step | None:
     first, second = step.base, action
     if _REACH[second.entry.mask] > _REACH[first.entry.mask]:
         first, second = second, first
-    others = list(step.layers) if first is step.base else list(step.layers)
-    if not _allowed(first, second) or any(not _disjoint(other, second) for other in others):
+    if not _allowed(first, second) or any(not _disjoint(other, second) for other in step.layers):
         return None
-    return Step(first, others + [second], step.clash)
+    return Step(first, [*step.layers, second], step.clash)
 
 
 def _without_idle(step: Step, action: Action) -> Step | None:

@@ -1,4 +1,4 @@
-"""From steps to segments: sides, directions, repeats and seconds of each, turns that "back" asks for, the longest lengths.
+"""From steps to segments: sides, directions, repeats and seconds of each, and the turns that "back" asks for.
 
 Knows the lexicon's times; knows no words.
 """
@@ -12,7 +12,7 @@ from fleximo.errors import FleximoError, Notice
 from fleximo.moves.lexicon import LEXICON
 from fleximo.plan import MAX_PLAN_SECONDS, MAX_SEGMENT_SECONDS, Segment
 from fleximo.planner.ordering import Step
-from fleximo.planner.reading import Action
+from fleximo.planner.units import Action
 
 __all__ = ["timed_segments"]
 

@@ -22,6 +22,7 @@ __all__ = [
     "FILLERS",
     "FOREIGN_WORDS",
     "JOINTS",
+    "LENGTH_UNITS",
     "LIGHT_VERBS",
     "MANY",
     "NEGATIONS",
@@ -35,6 +36,7 @@ __all__ = [
     "SIDE_PARTS",
     "SPEED_PHRASES",
     "TIME_UNITS",
+    "UNSHOWN_WAYS",
 ]
 
 
@@ -68,6 +70,19 @@ TIME_UNITS: Mapping[str, float] = MappingProxyType(
     | dict.fromkeys(("hour", "hours"), 3600.0)
     | dict.fromkeys(("moment", "moments", "instant", "beat", "beats"), 1.0)
     | {"while": 4.0, "bit": 2.0}
+)
+
+LENGTH_UNITS = _set(
+    "meter meters metre metres m km kilometers kilometres miles mile yards yard inches cm laps lap blocks"
+)
+UNSHOWN_WAYS: Mapping[tuple[str, ...], bool] = MappingProxyType(
+    dict.fromkeys(
+        _phrases(
+            "on one leg,on one foot,on tiptoe,on tiptoes,on his toes,on her toes,on their toes,on all fours,"
+            "on his hands,on her hands,on their hands,with one leg,with eyes closed,zigzag,in a zigzag"
+        ),
+        True,
+    )
 )
 
 # Words that join clauses. "then": one after another; the others order or overlay them.
@@ -119,21 +134,21 @@ ADVERBS = _set(
     "maybe perhaps right alone home upstairs downstairs indoors outdoors today well far close wide tight firmly"
 )
 FILLERS = _set(
-    "something anything everything nothing and's which whose whom that where if then there how it him them me us himself herself themselves itself myself "
-    "yourself oneself ones one own other others same thing way manner order turn place spot time times rep reps etc "
-    "video animation motion clip scene shot"
+    "something anything everything nothing and's which whose whom that where if then there how it him them me us "
+    "himself herself themselves itself myself yourself oneself ones one own other others same thing way manner "
+    "order turn place spot time times rep reps etc video animation motion clip scene shot"
 )
 ADJECTIVES = _set(
-    "small big tall short long little large huge tiny old young younger older elderly middle aged adult happy sad angry "
-    "cheerful friendly nice kind polite respectful formal graceful elegant beautiful pretty handsome lovely deep "
-    "shallow high low quick slow fast brief sudden gentle light heavy hard soft strong weak powerful firm sharp full "
-    "half partial complete single double triple final last first second third next good great perfect proper simple "
-    "basic quiet loud warm cold hot new big red blue green yellow black white brown grey gray orange purple pink dark "
-    "bright blond blonde bald bearded slim thin fat fit athletic muscular casual smart traditional wide narrow narrow "
-    "standard regular normal basic clean dirty wet dry empty sunny rainy busy front left right straight more extra "
-    "additional further overhead underhand overarm underarm consecutive successive tired bored excited confident shy "
-    "nervous calm female male bare lone military oriental playful enthusiastic respectful theatrical dramatic grand "
-    "classic classical modern big-time smooth steady rhythmic energetic lively slow-motion exaggerated courteous"
+    "small big tall short long little large huge tiny old young younger older elderly middle aged adult happy sad "
+    "angry cheerful friendly nice kind polite respectful formal graceful elegant beautiful pretty handsome lovely "
+    "deep shallow high low quick slow fast brief sudden gentle light heavy hard soft strong weak powerful firm "
+    "sharp full half partial complete single double triple final last first second third next good great perfect "
+    "proper simple basic quiet loud warm cold hot new red blue green yellow black white brown grey gray orange "
+    "purple pink dark bright blond blonde bald bearded slim thin fat fit athletic muscular casual smart "
+    "traditional wide narrow standard regular normal clean dirty wet dry empty sunny rainy busy front left right "
+    "straight more extra additional further overhead underhand overarm underarm consecutive successive tired bored "
+    "excited confident shy nervous calm female male bare lone military oriental playful enthusiastic theatrical "
+    "dramatic grand classic classical modern smooth steady rhythmic energetic lively exaggerated courteous"
 )
 _PEOPLE_SINGULAR = _set(
     "man woman boy girl person human guy lady gentleman kid child teenager teen adult baby toddler dude fellow figure "
@@ -156,49 +171,51 @@ PEOPLE = (
     )
 )
 BODY_PARTS = _set(
-    "hand hands arm arms leg legs foot feet knee knees head heads shoulder shoulders fist fists wrist wrists elbow elbows "
-    "finger fingers palm palms face body torso back waist hip hips chest neck eye eyes thigh thighs toe toes heel heels"
+    "hand hands arm arms leg legs foot feet knee knees head heads shoulder shoulders fist fists wrist wrists elbow "
+    "elbows finger fingers palm palms face body torso back waist hip hips chest neck eye eyes thigh thighs toe "
+    "toes heel heels"
 )
 SIDE_PARTS = _set(
-    "hand hands arm arms leg legs foot feet knee knees fist fists wrist wrists elbow elbows palm palms shoulder side sides "
-    "finger fingers handed footed one"
+    "hand hands arm arms leg legs foot feet knee knees fist fists wrist wrists elbow elbows palm palms shoulder "
+    "side sides finger fingers handed footed one"
 )
 
 # Verbs that carry a noun: "does a kick", "takes a bow".
 LIGHT_VERBS = _set(
-    "do perform make give take have execute practice practise complete deliver land attempt try show repeat throw offer "
-    "end finish begin start conclude close open drop add hit go break get launch unleash pull use"
+    "do perform make give take have execute practice practise complete deliver land attempt try show repeat throw "
+    "offer end finish begin start conclude close open drop add hit go break get launch unleash pull use"
 )
 # Verbs that begin or go on with another verb and say nothing more.
 CONTROL_VERBS = _set(
-    "start begin continue keep try proceed attempt want decide need like love prepare resume commence manage go get end "
-    "finish conclude seem appear pretend help come remain stay be let"
+    "start begin continue keep try proceed attempt want decide need like love prepare resume commence manage go "
+    "get end finish conclude seem appear pretend help come remain stay be let"
 )
 END_VERBS = _set("stop cease quit")
 # Words that describe how someone looks or where someone is when they follow the person: "a man wearing a hat".
 DESCRIBING = _set(
-    "wearing dressed holding carrying standing facing named called seated located clad sporting having posing positioned "
-    "shown seen pictured filmed looking located"
+    "wearing dressed holding carrying standing facing named called seated located clad sporting having posing "
+    "positioned shown seen pictured filmed looking"
 )
 # Verbs that mean a motion or an act which no move shows; named to the user as a whole.
 OUTSIDE_VERBS = _set(
-    "juggle swim climb crawl fly ride drive cycle skate ski surf dive row paddle cook eat bite chew swallow sing talk "
-    "speak whisper shout scream yell laugh cry weep smile grin frown wink blink sneeze cough yawn breathe sleep lie lay "
-    "roll tumble flip cartwheel somersault backflip handstand crouchwalk limp hobble stagger stumble trip fall slip slide "
-    "skip tiptoe sneak creep moonwalk shuffle sway swing rock wiggle wobble shake tremble shiver twist bend lean tilt "
-    "duck dodge block push pull drag carry hold hand drop place put set open close shut knock tap stomp stamp snap flex "
-    "scratch rub wipe wash brush comb shave dress undress wear tie untie button zip fold unfold read write type draw paint "
-    "play strum drum bat hit slap strike smash chop cut slice stab fence fight wrestle tackle hug kiss embrace cuddle "
-    "pet pat stroke tickle poke touch feel hang pull-up plank pushup crunch meditate pray preach mime act pose gesture "
-    "gesticulate beckon signal motion blow whistle smoke vape inhale exhale look watch stare gaze glance peek peer see "
-    "listen hear smell taste think wonder ponder search seek hide find reach grab grasp grip release lower shoot aim fire "
-    "load reload dig plant water sweep mop vacuum iron sew knit build hammer saw drill screw lift-off type text call phone "
-    "dial photograph film record dribble bowl serve volley score save shoot bounce spike dunk swipe scroll click press "
-    "push squeeze crush tear rip break crack pour stir mix fill empty feed milk hunt fish collapse faint die attack defend "
-    "celebrate cheer flail flap twitch stir squirm lurch vault balance trot gallop prance strut swagger waddle hover "
-    "float sink glide ascend descend mount dismount scoot slither worship recoil cower flinch kneel-walk clean fix repair "
-    "drum conduct teach train exercise work warm cool jiggle nudge shove elbow headbutt twerk vogue breakdance dab floss "
-    "curtsy curtsey grimace sulk pout sigh meow bark howl sniff snore wander-off rap hum chant"
+    "juggle swim climb crawl fly ride drive cycle skate ski surf dive row paddle cook eat bite chew swallow sing "
+    "talk speak whisper shout scream yell laugh cry weep smile grin frown wink blink sneeze cough yawn breathe "
+    "sleep lie lay roll tumble flip cartwheel somersault backflip handstand crouchwalk limp hobble stagger stumble "
+    "trip fall slip slide skip tiptoe sneak creep moonwalk shuffle sway swing rock wiggle wobble shake tremble "
+    "shiver twist bend lean tilt duck dodge block push pull drag carry hold hand drop place put set open close "
+    "shut knock tap stomp stamp snap flex scratch rub wipe wash brush comb shave dress undress wear tie untie "
+    "button zip fold unfold read write type draw paint play strum drum bat hit slap strike smash chop cut slice "
+    "stab fence fight wrestle tackle hug kiss embrace cuddle pet pat stroke tickle poke touch feel hang plank "
+    "pushup crunch meditate pray preach mime act pose gesture gesticulate beckon signal motion blow whistle smoke "
+    "vape inhale exhale look watch stare gaze glance peek peer see listen hear smell taste think wonder ponder "
+    "search seek hide find reach grab grasp grip release lower shoot aim fire load reload dig plant water sweep "
+    "mop vacuum iron sew knit build hammer saw drill screw text call phone dial photograph film record dribble "
+    "bowl serve volley score save bounce spike dunk swipe scroll click press squeeze crush tear rip break crack "
+    "pour stir mix fill empty feed milk hunt fish collapse faint die attack defend celebrate cheer flail flap "
+    "twitch squirm lurch vault balance trot gallop prance strut swagger waddle hover float sink glide ascend "
+    "descend mount dismount scoot slither worship recoil cower flinch clean fix repair conduct teach train "
+    "exercise work warm cool jiggle nudge shove elbow headbutt twerk vogue breakdance dab floss curtsy curtsey "
+    "grimace sulk pout sigh meow bark howl sniff snore rap hum chant"
 )
 # Patterns (as in the lexicon) that hold a move's word but mean something that no move shows.
 OUTSIDE_PHRASES: tuple[str, ...] = (
@@ -271,7 +288,8 @@ SLOW, FAST = 0.71, 1.39  # 1.4 times the time, and the time divided by 1.39
 SPEED_PHRASES: Mapping[tuple[str, ...], float] = MappingProxyType(
     dict.fromkeys(
         _phrases(
-            "slowly,slow,slower,leisurely,unhurriedly,gradually,gently,lazily,at a slow pace,at a leisurely pace,at a slow speed"
+            "slowly,slow,slower,leisurely,unhurriedly,gradually,gently,lazily,at a slow pace,at a leisurely pace,"
+            "at a slow speed"
         ),
         SLOW,
     )
@@ -289,8 +307,8 @@ SPEED_PHRASES: Mapping[tuple[str, ...], float] = MappingProxyType(
 
 # Frequent words of other languages that are no English words; enough of them and the text is not English.
 FOREIGN_WORDS = _set(
-    "un une el los las der das ein eine einen er sie und dann mit seine seinen seiner hand winkt el la le les des du il "
-    "elle et puis avec sa ses hombre mujer saluda camina salta y luego con su mano uma um homem mulher ele ela e depois "
-    "uomo donna che poi lui een het de en hij zij zwaait mann frau geht springt läuft homme femme marche saute danse "
-    "fait na og och han hon mand kvinde går się mężczyzna kobieta bir adam kadın ve egy férfi"
+    "un une el los las der das ein eine einen er sie und dann mit seine seinen seiner hand winkt la le les des du "
+    "il elle et puis avec sa ses hombre mujer saluda camina salta y luego con su mano uma um homem mulher ele ela "
+    "e depois uomo donna che poi lui een het de en hij zij zwaait mann frau geht springt läuft homme femme marche "
+    "saute danse fait na og och han hon mand kvinde går się mężczyzna kobieta bir adam kadın ve egy férfi"
 ) - _set("hand en sa de e he a")
