@@ -31,19 +31,27 @@ _FRONT, _UP = Vector((0.0, -1.0, 0.0)), Vector((0.0, 0.0, 1.0))
 _COLOURS = {"left": "THEME04", "right": "THEME01"}
 
 
-def build_armature(rig: Rig, name: str, collection: Any) -> Any:
-    """A new armature object of `rig` in `collection`, in T-pose on the floor, facing -Y. Leaves object mode active."""
-    data = bpy.data.armatures.new(name)
-    armature = bpy.data.objects.new(name, data)
-    collection.objects.link(armature)
+def build_armature(rig: Rig, name: str, scene: Any) -> Any:
+    """A new armature object of `rig` in `scene`, in T-pose on the floor, facing -Y; active there, in object mode."""
     if bpy.context.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
-    bpy.context.view_layer.objects.active = armature
+    data = bpy.data.armatures.new(name)
+    armature = bpy.data.objects.new(name, data)
+    # Bones are made in edit mode, which there is only in the scene that the user sees.
+    seen, layer = bpy.context.scene, bpy.context.view_layer
+    former = layer.objects.active
+    seen.collection.objects.link(armature)
+    layer.objects.active = armature
     bpy.ops.object.mode_set(mode="EDIT")
     try:
         _add_bones(data, rig)
     finally:
         bpy.ops.object.mode_set(mode="OBJECT")
+    if scene != seen:
+        seen.collection.objects.unlink(armature)
+        scene.collection.objects.link(armature)
+        layer.objects.active = former
+        scene.view_layers[0].objects.active = armature
     _dress(armature, rig)
     return armature
 
@@ -164,7 +172,6 @@ def key_motion(armature: Any, motion: Motion, frame_start: int, action_name: str
     for contact, values in zip(CONTACTS, motion.contacts.T):
         curve = compat.add_curve(channels, f'pose.bones["{names[0]}"]["{contact}"]', 0, names[0])
         _key(curve, frames, values, compat.CONSTANT)
-    action.use_fake_user = True
     return action
 
 

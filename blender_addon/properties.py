@@ -22,6 +22,7 @@ __all__ = [
     "attach",
     "detach",
     "find_take",
+    "forget_camera",
     "forget_fit",
     "forget_person",
     "live",
@@ -87,6 +88,7 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
         size=2,
         min=0,
         max=4096,
+        update=lambda take, _context: forget_camera(take),
     )
     rescale: bpy.props.EnumProperty(
         name="Proportions",
@@ -182,8 +184,14 @@ def find_take(uid: str) -> tuple[Any, Any]:
 
 def forget_person(take: Any) -> None:
     """Another photo: what was found in the former one no longer holds."""
-    for name in ("person", "photo_digest", "warnings", "framing", "fitted_camera", "fit"):
-        setattr(take, name, "")
+    take.person = take.photo_digest = take.warnings = ""
+    forget_camera(take)
+
+
+def forget_camera(take: Any) -> None:
+    """Another person or another canvas: camera and framing have to be fitted anew."""
+    take.framing = take.fitted_camera = ""
+    forget_fit(take)
 
 
 def forget_fit(take: Any) -> None:

@@ -82,6 +82,7 @@ class Task:
     title: str  # for the panel: "Rendering Take 1"
     work: Work
     land: Callable[[Any], str]
+    changes_file: bool = True  # whether landing is worth an undo step
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     stop: threading.Event = field(default_factory=threading.Event)
     fraction: float = 0.0
@@ -155,9 +156,8 @@ class Session:
                 task.error, task.detail = as_fleximo_error(error), traceback.format_exc()
         task.ended = True
 
-    def run(self, task: Task, timeout_s: float = 3600.0, watch: Callable[[Task], None] | None = None) -> str:
-        """Runs `task` to its end while the caller waits; returns what its landing said, raises its error."""
-        self.begin(task)
+    def finish(self, task: Task, timeout_s: float = 3600.0, watch: Callable[[Task], None] | None = None) -> str:
+        """Waits until the begun `task` has ended; returns what its landing said, raises its error."""
         deadline = time.monotonic() + timeout_s
         while not task.ended:
             changed = self.pump()

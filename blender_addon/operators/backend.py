@@ -49,7 +49,7 @@ class FLEXIMO_OT_connect(_ServerTask, bpy.types.Operator):
             yield
             return remote.greeting(folder)
 
-        return Task(self.kind, "Connecting", work, _connected)
+        return Task(self.kind, "Connecting", work, _connected, changes_file=False)
 
 
 class FLEXIMO_OT_start_server(_ServerTask, bpy.types.Operator):
@@ -65,7 +65,7 @@ class FLEXIMO_OT_start_server(_ServerTask, bpy.types.Operator):
         def work(report: Report) -> Generator[None, None, str]:
             return remote.start_server(given, folder, log, report)
 
-        return Task(self.kind, "Starting the server", work, _connected)
+        return Task(self.kind, "Starting the server", work, _connected, changes_file=False)
 
 
 class FLEXIMO_OT_stop_server(_ServerTask, bpy.types.Operator):
@@ -82,7 +82,7 @@ class FLEXIMO_OT_stop_server(_ServerTask, bpy.types.Operator):
             yield
             return remote.stop_server(folder)
 
-        return Task(self.kind, "Stopping the server", work, _not_connected)
+        return Task(self.kind, "Stopping the server", work, _not_connected, changes_file=False)
 
 
 def _not_connected(told: str) -> str:

@@ -29,7 +29,7 @@ __all__ = [
     "tick",
 ]
 
-# Operators that change the file take part in undo; those that only talk to the server do not.
+# Operators that change the file at once take part in undo; a task makes its own undo step when its result lands.
 CHANGES_FILE = {"REGISTER", "UNDO"}
 LEAVES_FILE = {"REGISTER"}
 
@@ -66,8 +66,6 @@ def tick() -> float | None:
     with _in_window():
         for task in _session.pump():
             show(task)
-            if task.ended and task.error is None and not bpy.app.background:
-                bpy.ops.ed.undo_push(message=task.title)
     _redraw()
     return TICK_S if _session.tasks else None
 
@@ -97,6 +95,8 @@ def show(task: Task) -> None:
     state.task, state.progress = "", 0.0
     if task.error is None:
         state.message, state.error, state.detail = task.message, "", ""
+        if task.changes_file and not bpy.app.background:
+            bpy.ops.ed.undo_push(message=task.title)  # so that one Ctrl+Z removes exactly what landed
     elif isinstance(task.error, Cancelled):
         state.message = f"{task.title}: cancelled."
     else:
@@ -148,8 +148,9 @@ class TaskOperator(FleximoOperator):
 
     def act(self, context: Any) -> str:
         task = self.prepare(context)
+        session().begin(task)
         try:
-            return session().run(task, watch=show)
+            return session().finish(task, watch=show)
         finally:
             show(task)
 

@@ -20,7 +20,7 @@ from fleximo.rig import DEFAULT_RIG
 
 from .. import armature, properties, sampling
 from ..session import Report, Task
-from .base import CHANGES_FILE, FleximoOperator, TaskOperator
+from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 
 __all__ = ["CLASSES"]
 
@@ -80,7 +80,7 @@ class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
 
     bl_idname = "fleximo.generate_motion"
     bl_label = "Generate Motion"
-    bl_options = CHANGES_FILE
+    bl_options = LEAVES_FILE
     kind = "motion"
 
     text: bpy.props.StringProperty(
@@ -115,7 +115,7 @@ class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
 
 def _key_on_take(scene: Any, take: Any, motion: Motion) -> None:
     if take.armature is None or take.armature.name not in scene.objects:
-        take.armature = armature.build_armature(motion.rig, take.name, scene.collection)
+        take.armature = armature.build_armature(motion.rig, take.name, scene)
     armature.key_motion(take.armature, motion, take.frame_start, take.name)
     properties.forget_fit(take)
     take.frame_end = take.frame_start + len(motion) - 1

@@ -20,7 +20,7 @@ from fleximo.person import Person
 from .. import camera, photo, properties, remote, shot
 from ..preferences import server_folder
 from ..session import Report, Task
-from .base import CHANGES_FILE, FleximoOperator, TaskOperator
+from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 
 __all__ = ["CLASSES", "read_photo"]
 
@@ -72,7 +72,7 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
 
     bl_idname = "fleximo.detect_pose"
     bl_label = "Detect Pose"
-    bl_options = CHANGES_FILE
+    bl_options = LEAVES_FILE
     kind = "detect"
 
     @classmethod

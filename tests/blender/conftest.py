@@ -19,10 +19,19 @@ from typing import Any
 
 import pytest
 
-# Preferences, extensions and caches of this run alone; Blender reads this when the module is imported.
-os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="fleximo-blender-")
+from fleximo import Person
+from fleximo.client import Client
+
+if "bpy" not in sys.modules:
+    # Preferences, extensions and caches of this run alone; Blender reads this when the module is imported.
+    os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="fleximo-blender-")
 
 ROOT = Path(__file__).resolve().parents[2]
+# Where Blender's Python has no backend (another version of Blender), another Python runs the server; or it runs
+# already, and only its data folder is named.
+SERVER_PYTHON = os.environ.get("FLEXIMO_SERVER_PYTHON", sys.executable)
+SERVER_DATA = os.environ.get("FLEXIMO_SERVER_DATA", "")
+PEOPLE = ROOT / "tests" / "data" / "people"
 MODULE = "bl_ext.user_default.fleximo"
 
 
@@ -72,8 +81,11 @@ def addon(installed: str) -> Iterator[Callable[[str], ModuleType]]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The data folder of a real render server, a process of its own."""
+    if SERVER_DATA:
+        yield Path(SERVER_DATA)
+        return
     folder = tmp_path_factory.mktemp("server")
-    command = [sys.executable, "-m", "backend.cli", "serve", "--data", str(folder)]
+    command = [SERVER_PYTHON, "-m", "backend.cli", "serve", "--data", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder)
@@ -98,3 +110,9 @@ def scene(addon: Any) -> Any:
     import bpy
 
     return bpy.context.scene
+
+
+@pytest.fixture(scope="session")
+def anna(server: Path) -> Person:
+    """The person that the server finds in the shipped photo."""
+    return Client.from_data_folder(server).detect((PEOPLE / "anna.jpg").read_bytes())

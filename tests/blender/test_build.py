@@ -15,7 +15,7 @@ import build_addon
 
 CLEAN_PROCESS = """
 import sys
-root, archive = sys.argv[1:]
+root, archive = sys.argv[-2:]
 sys.path[:] = [path for path in sys.path if path != root]
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
 import bpy
@@ -83,9 +83,13 @@ def test_blenders_own_tool_accepts_it_and_refuses_a_broken_one(archive: Path, tm
 
 @pytest.mark.timeout(120)
 def test_the_zip_alone_makes_a_motion_in_a_clean_process(archive: Path, tmp_path: Path) -> None:
-    pytest.importorskip("bpy", reason="the bpy module is not installed")
+    bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path)}
     environment.pop("PYTHONPATH", None)
-    command = [sys.executable, "-I", "-c", CLEAN_PROCESS, str(build_addon.ROOT), str(archive)]
+    command = [sys.executable, "-I", "-c", CLEAN_PROCESS]
+    if bpy.app.binary_path:  # the application, not the module
+        command = [bpy.app.binary_path, "-b", "--factory-startup", "--python-exit-code", "3"]
+        command += ["--python-expr", CLEAN_PROCESS, "--"]
+    command += [str(build_addon.ROOT), str(archive)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, cwd=tmp_path)
     assert ended.returncode == 0 and "ENOUGH" in ended.stdout, ended.stdout + ended.stderr

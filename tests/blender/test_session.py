@@ -18,6 +18,12 @@ bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 ADDON = Path(__file__).resolve().parents[2] / "blender_addon"
 
 
+def run(session: Any, started: Any, watch: Any = None) -> str:
+    session.begin(started)
+    told: str = session.finish(started, 10.0, watch)
+    return told
+
+
 @pytest.fixture
 def session(addon: Any) -> Iterator[Any]:
     made = addon("session").Session()
@@ -43,7 +49,7 @@ def test_work_runs_elsewhere_and_lands_here(addon: Any, session: Any) -> None:
         return f"{result + 1} frames"
 
     progress: list[tuple[float, str]] = []
-    told = session.run(task(addon, work, land), 10.0, lambda t: progress.append((t.fraction, t.text)))
+    told = run(session, task(addon, work, land), lambda t: progress.append((t.fraction, t.text)))
     assert told == "42 frames"
     assert seen[0][1] != threading.get_ident() == seen[1][1]
     assert (0.5, "half") in progress
@@ -65,7 +71,7 @@ def test_a_waiting_task_does_not_hold_up_another(addon: Any, session: Any) -> No
 
     slow = task(addon, waiting, kind="render")
     session.begin(slow)
-    assert session.run(task(addon, quick, kind="detect"), 10.0) == "soon"
+    assert run(session, task(addon, quick, kind="detect")) == "soon"
     assert not slow.ended
     with pytest.raises(FleximoError, match="Testing has not ended yet"):
         session.begin(task(addon, quick, kind="render"))
@@ -102,14 +108,14 @@ def test_errors_come_back_as_sentences(addon: Any, session: Any) -> None:
         return 1 / 0
 
     with pytest.raises(FleximoError, match=r"nobody in it\. Choose another\."):
-        session.run(task(addon, ours), 10.0)
+        run(session, task(addon, ours))
     failed = task(addon, others)
     with pytest.raises(FleximoError, match="unexpected went wrong: ZeroDivisionError"):
-        session.run(failed, 10.0)
+        run(session, failed)
     assert "Traceback" in failed.detail
     landing = task(addon, lambda report: iter(()), lambda result: {}["missing"])
     with pytest.raises(FleximoError, match="KeyError"):
-        session.run(landing, 10.0)
+        run(session, landing)
 
 
 def test_closing_ends_the_thread(addon: Any) -> None:
