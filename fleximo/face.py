@@ -25,6 +25,7 @@ __all__ = [
     "face_facing",
     "face_points",
     "face_shape",
+    "has_photo_face",
     "photo_face",
     "template_of",
 ]
@@ -84,9 +85,14 @@ def template_of(rig: Rig) -> FloatArray:
     return np.asarray(FACE_TEMPLATE_M * (own / np.linalg.norm(DEFAULT_RIG.landmarks["nose"][1])))
 
 
+def has_photo_face(rig: Rig) -> bool:
+    """Whether the head of `rig` carries a face found in a photo."""
+    return all(name in rig.landmarks for name in _NAMES)
+
+
 def face_shape(rig: Rig) -> FloatArray:
     """(68,3) m in the head joint: the photo's own face where the rig carries it (`photo_face`), else the average."""
-    if not all(name in rig.landmarks for name in _NAMES):
+    if not has_photo_face(rig):
         return template_of(rig)
     return np.array([rig.landmarks[name][1] for name in _NAMES])
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Camera, Framing
-from fleximo.face import blinks, closed_eyes, face_facing, face_points, face_shape
+from fleximo.face import blinks, closed_eyes, face_facing, face_points, face_shape, has_photo_face
 from fleximo.hands import hand_points
 from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND, WHOLEBODY_128
 from fleximo.motion import Motion
@@ -41,9 +41,9 @@ def project(
 ) -> PoseTrack:
     """The key points of `motion` as `camera` sees them, layout `WHOLEBODY_128`, with depths.
 
-    Confidence: 1 for the body, 0.6 for invented hands and faces, less where the person's own body hides a point, 0
-    behind the camera, outside the picture (unless a limb reaches in), and for points that are missing in the photo
-    of `person`. Coordinates are finite everywhere. `seed` times the blinks.
+    Confidence: 1 for the body and the photo's own face, 0.6 for hands and an invented face, less where the person's
+    own body hides a point, 0 behind the camera, outside the picture (unless a limb reaches in), and for points that
+    are missing in the photo of `person`. Coordinates are finite everywhere. `seed` times the blinks.
     """
     shape = closed_eyes(face_shape(motion.rig), blinks(len(motion), motion.fps, seed))
     world = np.empty((len(motion), len(WHOLEBODY_128), 3))
@@ -57,8 +57,10 @@ def project(
     points = np.clip(points, -far, far)
     confidence = np.full(depths.shape, INVENTED)
     confidence[:, BODY] = np.where(_behind_torso(points, depths), HIDDEN, 1.0)
-    facing = face_facing(motion, _camera_places(camera))
-    confidence[:, FACE] *= facing
+    for hand, wrist in ((LEFT_HAND, "left_wrist"), (RIGHT_HAND, "right_wrist")):
+        confidence[:, hand] *= confidence[:, [OPENPOSE_18.index(wrist)]]
+    found = 1.0 if has_photo_face(motion.rig) else INVENTED
+    confidence[:, FACE] = found * face_facing(motion, _camera_places(camera))
     if person is not None:
         confidence *= _in_photo(person)
     confidence *= (depths > _NEAREST_M) & _reaches_in(points, camera.size)
