@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +18,6 @@ from backend.jobs.preview import write_preview
 from backend.jobs.records import DONE, FAILED, Outcome, OutputFile, Task
 from backend.jobs.store import BlobStore
 from backend.stages import Progress
-from fleximo import __version__
 from fleximo.errors import Cancelled, FleximoError
 from fleximo.files import write_json
 from fleximo.job import RenderJob
@@ -150,14 +148,18 @@ def _detect(task: Task, progress: Progress) -> Files:
 
 def _render(task: Task, progress: Progress) -> Files:
     from backend.pipeline import render_job
+    from backend.reports import versions
 
     job = RenderJob.from_document(task.request["job"], BlobStore(task.store).read)
     rendered = render_job(job, task.work, progress, previous=_previous_work(task))
+    notices = [*job.person.notices, *rendered.notices]
     report = {
+        "format_version": 1,
         "engine": job.engine,
         "fidelity": catalog.engine(job.engine).fidelity,
-        "stages": {"video": {"implementation": job.engine, "weights_sha256": None}},
-        "warnings": [notice.code for notice in (*job.person.notices, *rendered.notices)],
+        "stages": {"render": {"implementation": job.engine, "weights_sha256": None}},
+        "warnings": list(dict.fromkeys(notice.code for notice in notices)),
+        "notices": [notice.to_json() for notice in notices],
         "frames": rendered.frames,
         "frames_rendered": rendered.frames_rendered,
         "fps": float(rendered.fps),
@@ -166,7 +168,7 @@ def _render(task: Task, progress: Progress) -> Files:
         "job": job.digest,
         "timings_s": {"render": round(rendered.seconds, 4)},
         "peak_rss_mb": peak_memory_mb(),
-        "versions": {"fleximo": __version__, "python": platform.python_version()},
+        "versions": versions(),
     }
     write_preview(task.work, task.preview)
     return {
