@@ -49,7 +49,7 @@ class Body:
         """Rest offset (3,) of a joint or landmark from its parent joint."""
         if name in self.rig.landmarks:
             return np.asarray(self.rig.landmarks[name][1], dtype=np.float64)
-        return self.rig.rest_offsets[self.rig.index(name)].astype(np.float64)
+        return np.asarray(self.rig.rest_offsets[self.rig.index(name)], dtype=np.float64)
 
     @cached_property
     def leg(self) -> float:

@@ -137,7 +137,7 @@ def _swing_arms(
 
 
 def _stack(*columns: FloatArray | float) -> FloatArray:
-    return np.stack(np.broadcast_arrays(*columns), axis=-1).astype(np.float64)
+    return np.asarray(np.stack(np.broadcast_arrays(*columns), axis=-1), dtype=np.float64)
 
 
 def walk(cue: Cue) -> Tracks:

@@ -43,7 +43,7 @@ def test_contacts_agree_with_the_height_of_the_toes(name: str, how: dict) -> Non
     assert motion.contacts.any(axis=0).all()
     standing = motion.contacts.any(axis=1)
     # Without a flight some foot always stands.
-    assert standing.all() or name in ("run", "jump", "jumping_jacks", "spin_dance", "dance", "kick", "throw")
+    assert standing.all() or name in ("run", "jump", "jumping_jacks")
 
 
 @each_case
@@ -147,8 +147,11 @@ def test_the_measures_see_what_is_wrong() -> None:
     q[:, motion.rig.index("left_knee")] = measure.rot.from_axis_angle([1.0, 0.0, 0.0], -0.5)
     values, least, _ = measure.joint_angles(measure.changed(motion, rotations=q))["left knee flexion"]
     assert values.min() < least
-    assert measure.outside_support(measure.changed(motion, root=motion.root + [0.0, 0.0, 0.0])).max() <= 0.0
     lean = motion.rotations.copy()
-    lean[:, 0] = measure.rot.from_axis_angle([1.0, 0.0, 0.0], 0.0)
-    lean[:, motion.rig.index("spine1")] = measure.rot.from_axis_angle([1.0, 0.0, 0.0], 1.4)
-    assert measure.outside_support(measure.changed(motion, rotations=lean)).max() > 0.0
+    lean[:, motion.rig.index("spine1")] = measure.rot.from_axis_angle([0.0, 0.0, 1.0], 1.4)
+    assert (
+        measure.outside_support(motion).max()
+        <= 0.0
+        < measure.outside_support(measure.changed(motion, rotations=lean)).max()
+    )
+    assert measure.seam(measure.example("walk", seconds=5.0), 0.31)[0] > 1.0
