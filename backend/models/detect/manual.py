@@ -17,7 +17,7 @@ from backend.photo import Photo
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.bones import measure_bones
 from fleximo.errors import FleximoError
-from fleximo.layouts import OPENPOSE_18, WHOLEBODY_128
+from fleximo.layouts import BODY, OPENPOSE_18, WHOLEBODY_128
 from fleximo.person import Person
 
 __all__ = ["OPTIONAL_POINTS", "REQUIRED_POINTS", "person_from_points", "read_points"]
@@ -27,11 +27,11 @@ REQUIRED_POINTS = tuple(name for name in OPENPOSE_18.names if name not in OPTION
 _MAY_BE_ABSENT = tuple(name for name in REQUIRED_POINTS if name.split("_")[-1] in ("elbow", "wrist", "knee", "ankle"))
 
 
-def read_points(document: Any, photo_size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-    """Points (18,2) in photo px and confidence (18,) 0 or 1, from name -> [x, y] or that under the key "points".
+def read_points(document: Any, photo_size: tuple[int, int]) -> tuple[FloatArray, BoolArray]:
+    """Points (18,2) in photo px and which of them (18,) are known, from name -> [x, y] or that under the key "points".
 
     Left and right are the person's own. The neck is the middle of the shoulders where it is not given; eyes and ears
-    may be left out; an elbow, wrist, knee or ankle may be null. What lies outside the photo counts as absent. Raises
+    may be left out; an elbow, wrist, knee or ankle may be null; a point may lie outside the photo. Raises
     `FleximoError` `invalid_points` that names the point.
     """
     given = _named(document)
@@ -46,27 +46,26 @@ def read_points(document: Any, photo_size: tuple[int, int]) -> tuple[FloatArray,
         points[neck], known[neck] = points[shoulders].mean(axis=0), True
     if torso_of(points) < 8.0 or float(np.linalg.norm(np.diff(points[shoulders], axis=0))) < 2.0:
         raise _wrong("The shoulders and hips lie on one spot, so that the points span no body.")
-    inside = (points >= 0.0).all(axis=1) & (points <= photo_size).all(axis=1)
-    return points, (known & inside).astype(float)
+    return points, known
 
 
 def person_from_points(photo: Photo, document: Any, *, stature_m: float = 1.70) -> Person:
     """The person whose points were set by hand, cut out by colour; without depth, hands and face.
 
-    Raises `FleximoError` `invalid_points` as `read_points` does.
+    What lies outside the photo counts as absent. Raises `FleximoError` `invalid_points` as `read_points` does.
     """
-    points, confidence = read_points(document, photo.size)
-    known: BoolArray = confidence > 0.0
-    whole, sure = np.zeros((len(WHOLEBODY_128), 2)), np.zeros(len(WHOLEBODY_128))
-    whole[:18], sure[:18] = points, confidence
+    points, known = read_points(document, photo.size)
+    inside = (points >= 0.0).all(axis=1) & (points <= photo.size).all(axis=1)
+    whole, confidence = np.zeros((len(WHOLEBODY_128), 2)), np.zeros(len(WHOLEBODY_128))
+    whole[BODY], confidence[BODY] = points, known & inside
     no_depth = np.zeros((18, 3))
     person = Person(
         points_px=whole,
-        confidence=sure,
+        confidence=confidence,
         photo_size=photo.size,
         mask=cut_out(photo.rgb, points, known),
         body_m=no_depth,
-        bone_lengths_m=measure_bones(points, confidence, no_depth, stature_m),
+        bone_lengths_m=measure_bones(points, confidence[BODY], no_depth, stature_m),
         yaw_degrees=_yaw(points),
         stature_m=stature_m,
         lens_degrees=photo.lens_degrees,
