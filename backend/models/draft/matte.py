@@ -39,10 +39,21 @@ def soft_alpha(
     span = own - behind
     contrast = (span**2).sum(axis=-1)
     place = ((image.astype(np.float32) - behind) * span).sum(axis=-1) / np.maximum(contrast, 1.0)
-    trust = np.clip((np.sqrt(contrast) - 20.0) / 60.0, 0.0, 1.0) * np.where(doubtful, 0.15, 0.8)
+    noise = _unrest(behind, hard == 0)
+    trust = np.clip((np.sqrt(contrast) - 20.0 - 3.0 * noise) / 60.0, 0.0, 1.0) * np.where(doubtful, 0.15, 0.8)
     mixed = np.clip(place, 0.0, 1.0) * trust + smooth * (1.0 - trust)
     mixed = np.maximum(mixed, np.clip((depth - 1.0) / np.minimum(band_px, 0.7 * ridge + 0.1), 0.0, 1.0))
     mixed = cv2.GaussianBlur(mixed.astype(np.float32), (0, 0), 0.6)
+    mixed = cv2.medianBlur(np.clip(mixed * 255.0, 0, 255).astype(np.uint8), 5).astype(np.float32) / 255.0
     # Drawn in by about half a pixel: a missing rim is not seen, a rim of wall is.
     alpha = np.where(inside, 1.0, np.where(band, np.clip((mixed - 0.2) / 0.7, 0.0, 1.0), 0.0))
     return np.asarray(alpha, dtype=np.float32)
+
+
+def _unrest(scene: FloatArray, known: BoolArray) -> FloatArray:
+    """(H,W) how much the scene varies nearby: on a patterned wall a colour says little about what covers it."""
+    weight = np.maximum(cv2.GaussianBlur(known.astype(np.float32), (0, 0), 8.0), 1e-3)
+    grey = scene.mean(axis=-1) * known
+    mean = cv2.GaussianBlur(grey, (0, 0), 8.0) / weight
+    square = cv2.GaussianBlur(grey * grey, (0, 0), 8.0) / weight
+    return np.asarray(np.sqrt(np.maximum(square - mean**2, 0.0)))

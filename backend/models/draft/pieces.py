@@ -171,13 +171,16 @@ def _limb_piece(
         reach = reach * smoothstep((1.0 + beyond - along) / beyond)
     own = crop.is_label(limb.label)
     thickness = radii[i] + (radii[i + 1] - radii[i]) * np.clip(along, 0, 1)
+    # Ends are round: corners would stick out of a bent joint.
+    reach = reach * np.where(along < 0.0, _rounded(crop, start, radii[i]), 1.0)
+    reach = reach if open_end else reach * np.where(along > 1.0, _rounded(crop, end, radii[i + 1]), 1.0)
     if limb.kind == "leg" and i == 0:  # the seat beside the thigh stays with the pelvis
-        allowed = thickness * (1.06 + 6.0 * np.maximum(along - 0.3, 0.0))
+        allowed = thickness * (1.15 + 8.0 * np.maximum(along - 0.22, 0.0))
         reach = reach * smoothstep(1.0 - (across - allowed) / (0.15 * radii[0]))
     other_arms = [label for (_, kind), label in LABELS.items() if kind == "arm" and label != limb.label]
     hidden = crop.is_label(*other_arms) & (across < 0.95 * thickness) & (along > 0) & (along < 1)
     alpha = np.maximum(crop.alpha * _soft(own), _soft(hidden)) * reach
-    root = crop.disc(start, (0.85 if i == 0 else 0.92) * radii[i], 0.3 * radii[i])
+    root = crop.disc(start, (0.8 if i == 0 else 0.92) * radii[i], 0.3 * radii[i])
     if limb.kind == "leg" and i == 2:
         root = root * 0.0
     alpha = np.maximum(alpha, root * np.maximum(crop.alpha, _soft(hidden)))
@@ -185,24 +188,37 @@ def _limb_piece(
         end_disc = crop.disc(end, 0.92 * radii[i + 1], 0.2 * radii[i + 1])
         alpha = np.maximum(alpha, end_disc * crop.alpha)
     known = own.copy()
-    if i == 0:
+    if i == 0 and limb.kind == "arm":
         known |= crop.is_label(BODY_LABEL) & (np.hypot(crop.x - start[0], crop.y - start[1]) < radii[0] * 1.05)
     known &= (along > -1.2 * radii[i] / length) & ((along < 1.0 + 1.2 * radii[i + 1] / length) | open_end)
     return _piece(cutting, crop, f"{limb.side}_{_PARTS[limb.kind][i]}", alpha, known, links)
 
 
+def _rounded(crop: _Crop, joint: FloatArray, radius: float) -> FloatArray:
+    return crop.disc(joint, 1.2 * radius, 0.2 * radius)
+
+
+def _armpit(cutting: Cutting, limb: Limb) -> FloatArray | None:
+    """(2,) the lowest place where the arm's label meets the trunk's within an upper arm of the shoulder."""
+    rest = cutting.rest
+    reach = float(np.linalg.norm(limb.joints[1] - limb.joints[0]))
+    crop = _crop(cutting, limb.joints[:1], reach)
+    touching = crop.is_label(limb.label) & (cv2.dilate(crop.is_label(BODY_LABEL).astype(np.uint8), _ball(2)) > 0)
+    near = touching & (np.hypot(crop.x - limb.joints[0][0], crop.y - limb.joints[0][1]) < 0.8 * reach)
+    if not near.any():
+        return None
+    depth = np.where(near, crop.x * rest.down[0] + crop.y * rest.down[1], -np.inf)
+    row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
+    return np.array([crop.x[row, column], crop.y[row, column]], dtype=np.float64)
+
+
 def _trunk_polygon(cutting: Cutting, crop: _Crop) -> BoolArray:
     """Where the trunk must be although an arm hides it: between shoulders and hips."""
     rest = cutting.rest
-    hips, shoulders = rest.points[11] - rest.points[8], rest.points[5] - rest.points[2]
-    corners = np.array(
-        [
-            rest.points[2] + 0.1 * shoulders,
-            rest.points[5] - 0.1 * shoulders,
-            rest.points[11] + 0.35 * hips,
-            rest.points[8] - 0.35 * hips,
-        ]
-    ) - np.array([crop.x0, crop.y0])
+    hips = rest.points[11] - rest.points[8]
+    corners = [rest.points[2], rest.points[5], rest.points[11] + 0.35 * hips, rest.points[8] - 0.35 * hips]
+    corners += [pit for limb in cutting.limbs if limb.kind == "arm" and (pit := _armpit(cutting, limb)) is not None]
+    corners = cv2.convexHull(np.array(corners, dtype=np.float32))[:, 0] - np.array([crop.x0, crop.y0])
     canvas = np.zeros(crop.alpha.shape, np.uint8)
     cv2.fillConvexPoly(canvas, np.round(corners * 16).astype(np.int32), 1, shift=4)
     return canvas > 0
@@ -215,7 +231,14 @@ def _torso(cutting: Cutting) -> Piece | None:
     spine, rise = crop.along(neck, hip), crop.along(neck, rest.head_centre)
     own = crop.is_label(BODY_LABEL)
     arms = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "arm"])
-    hidden = arms & _trunk_polygon(cutting, crop)
+    trunk = _trunk_polygon(cutting, crop)
+    near_shoulder = np.zeros(own.shape, dtype=bool)
+    for limb in cutting.limbs:
+        if limb.kind == "arm":
+            near_shoulder |= crop.disc(limb.joints[0], 1.6 * limb.radii[0], 1.0) > 0
+    own = own | (arms & trunk & near_shoulder)  # above the armpit the sleeve's inner side is the chest's as well
+    arms = arms & ~own
+    hidden = arms & trunk
     top = smoothstep((0.5 - rise) / 0.15)
     face = rest.face_px
     column = smoothstep((0.42 * face - np.abs(crop.across(neck, rest.head_centre))) / (0.08 * face) + 0.5)
@@ -246,10 +269,13 @@ def _pelvis(cutting: Cutting) -> Piece | None:
     arms = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "arm"])
     alpha = np.maximum(crop.alpha * _soft(own), _soft(arms & _trunk_polygon(cutting, crop)))
     alpha = alpha * smoothstep((spine - 0.72) / 0.06)
+    facing = 1.0 if (rest.points[11] - rest.points[8]) @ rest.across >= 0 else -1.0
     for limb in legs:
-        along = crop.along(limb.joints[0], limb.joints[1])
+        along, across = crop.along(limb.joints[0], limb.joints[1]), crop.across(limb.joints[0], limb.joints[1])
+        inward = across * (-1.0 if limb.side == "left" else 1.0) * facing / limb.radii[0]
+        lowest = 0.14 + 0.18 * smoothstep((inward - 0.3) / 0.6)  # far down between the thighs, hardly beside them
         other = crop.along(rest.mid_hip, rest.mid_hip + rest.down * rest.torso_px)
-        alpha = alpha * smoothstep((0.3 - np.minimum(along, other + 0.1)) / 0.06)
+        alpha = alpha * smoothstep((lowest - np.minimum(along, other + 0.1)) / 0.06)
     known = own & (spine > 0.6)
     return _piece(cutting, crop, "pelvis", alpha, known, [("waist", "chest", False)])
 
