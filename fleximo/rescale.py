@@ -18,11 +18,11 @@ from fleximo.camera import Camera, Framing
 from fleximo.camera_fit import fit_camera, frame_photo, legs_in_frame
 from fleximo.errors import FleximoError, Notice
 from fleximo.face import photo_face
-from fleximo.kinematics import forward, two_bone_ik
 from fleximo.layouts import LEFT_HAND, RIGHT_HAND
 from fleximo.lift import lift
 from fleximo.motion import Motion
 from fleximo.person import Person
+from fleximo.retarget import regrip, retarget
 from fleximo.rig import FINGERS, Landmark, Rig
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
 RESCALE_MODES = ("bones", "paper", "off")
 _SIDES = ("left", "right")
 _WHOLE_STRIDE = (1.0, 0.0, 0.0, 1.0)
-_REACH = 0.9995  # of both leg bones; beyond it the pelvis is lowered, for a locked knee snaps
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def fit_rig(rig: Rig, bone_lengths_m: Mapping[str, float]) -> Rig:
     own = rig_bones(rig)
     scale = {name: bone_lengths_m.get(name, length) / length for name, length in own.items()}
     if "foot" not in bone_lengths_m:
-        scale["foot"] = _leg_scale(rig, bone_lengths_m)
+        scale["foot"] = sum(scale[bone] * own[bone] for bone in ("thigh", "shin")) / (own["thigh"] + own["shin"])
     offsets = rig.rest_offsets.astype(np.float64)
 
     def grow(factor: FloatArray | float, *names: str) -> None:
@@ -98,12 +97,6 @@ def fit_rig(rig: Rig, bone_lengths_m: Mapping[str, float]) -> Rig:
         factor = head if part == "head" else scale[part]
         landmarks[name] = (joint, (offset[0] * factor, offset[1] * factor, offset[2] * factor))
     return rig.with_offsets(offsets, landmarks)
-
-
-def _leg_scale(rig: Rig, bone_lengths_m: Mapping[str, float]) -> float:
-    """New over old length of thigh and shin together."""
-    own = rig_bones(rig)
-    return sum(bone_lengths_m.get(bone, own[bone]) for bone in ("thigh", "shin")) / (own["thigh"] + own["shin"])
 
 
 def _head_scale(rig: Rig, offsets: FloatArray, neck_to_nose: float) -> float:
@@ -204,7 +197,7 @@ def apply_fit(motion: Motion, fit: Fit) -> Motion:
     if fit.upper_body:
         return _upper_body_only(motion, rig)
     if fit.bone_lengths_m or tuple(fit.stride) != _WHOLE_STRIDE:
-        return _refooted(motion, rig, fit.stride)
+        return retarget(motion, rig, fit.stride)
     return motion
 
 
@@ -217,79 +210,10 @@ def _moved(motion: Motion, shift: FloatArray, turn_rad: float) -> Motion:
 
 
 def _upper_body_only(motion: Motion, rig: Rig) -> Motion:
-    """On `rig`, legs as in the first frame, the pelvis over the origin at the height where straight legs carry it."""
+    """On `rig`, the legs straight, the pelvis over the origin at the height where they carry it."""
     rotations = motion.rotations.copy()
     for side in _SIDES:
-        legs = list(rig.descendants(f"{side}_hip"))
-        rotations[:, legs] = rotations[0, legs]
+        rotations[:, list(rig.descendants(f"{side}_hip"))] = rot.IDENTITY
     root = np.zeros((len(motion), 3))
     root[:, 1] = rig.rest_height
-    return replace(motion, rotations=rotations, root=root, rig=rig)
-
-
-def _refooted(motion: Motion, rig: Rig, stride: tuple[float, ...]) -> Motion:
-    """The same rotations on another body, the root's path scaled with the legs, the feet where the path puts them.
-
-    `stride` is linear, so that what stands still before it stands still after it.
-    """
-    walked = np.eye(3)
-    walked[np.ix_([0, 2], [0, 2])] = np.reshape(stride, (2, 2))
-    old = motion.rig
-    legs = _leg_scale(old, rig_bones(rig))
-    own, new = rig_bones(old), rig_bones(rig)
-    feet = new["foot"] / own["foot"]
-    turned = motion.world_rotations()
-    hips = [old.index("left_hip"), old.index("right_hip")]
-    drop_old = -float(old.rest_offsets[hips, 1].mean())
-    drop_new = -float(rig.rest_offsets[hips, 1].mean())
-    # The hips' height over the ankles scales with the legs, the ankles' over the floor with the feet.
-    higher = (feet - legs) * old.landmarks["left_heel"][1][1] * -1.0 + drop_new - legs * drop_old
-    root = legs * motion.root.astype(np.float64) @ walked.T + np.array([0.0, higher, 0.0])
-    targets = {side: _ankle_targets(motion, side, legs, feet, walked) for side in _SIDES}
-    root[:, 1] -= _too_far(rig, turned, root, targets)
-    world, joints = forward(rig, motion.rotations.astype(np.float64), root)
-    rotations = motion.rotations.astype(np.float64)
-    for side in _SIDES:
-        hip, knee, ankle = (rig.index(f"{side}_{name}") for name in ("hip", "knee", "ankle"))
-        along = targets[side] - joints[:, hip]
-        bend = joints[:, knee] - (joints[:, hip] + joints[:, ankle]) / 2.0
-        pole = bend + 0.02 * rot.rotate(world[:, hip], np.array([0.0, 0.0, 1.0]))
-        upper, lower = (float(np.linalg.norm(rig.rest_offsets[joint])) for joint in (knee, ankle))
-        middle, end = two_bone_ik(joints[:, hip], joints[:, hip] + along, upper, lower, pole)
-        thigh = _aimed(world[:, hip], joints[:, knee] - joints[:, hip], middle - joints[:, hip])
-        shin = _aimed(world[:, knee], joints[:, ankle] - joints[:, knee], end - middle)
-        pelvis = world[:, old.parents[hip]]
-        rotations[:, hip] = rot.multiply(rot.conjugate(pelvis), thigh)
-        rotations[:, knee] = rot.multiply(rot.conjugate(thigh), shin)
-        rotations[:, ankle] = rot.multiply(rot.conjugate(shin), world[:, ankle])
-    return replace(motion, rotations=rot.normalise(rotations), root=root, rig=rig)
-
-
-def _aimed(world: FloatArray, bone: FloatArray, wanted: FloatArray) -> FloatArray:
-    """`world` (T,4) turned the shortest way so that its `bone` (T,3) points along `wanted` (T,3); keeps the twist."""
-    return rot.multiply(rot.from_two_vectors(bone, wanted), world)
-
-
-def _ankle_targets(motion: Motion, side: str, legs: float, feet: float, walked: FloatArray) -> FloatArray:
-    """(T,3) m, where the ankle goes: over the lower end of its foot, on a path shortened by `walked` (3,3).
-
-    The toe tip is what the path is read from, for it stays in place longest.
-    """
-    ankle, heel, toe = np.moveaxis(motion.positions(f"{side}_ankle", f"{side}_heel", f"{side}_toe_tip"), 1, 0)
-    on_toes = 1.0 / (1.0 + np.exp(np.clip((toe[:, 1:2] - heel[:, 1:2]) / 0.01, -30.0, 30.0)))
-    support = toe * on_toes + heel * (1.0 - on_toes)
-    return np.asarray(legs * support + feet * (ankle - support) + legs * (toe @ walked.T - toe))
-
-
-def _too_far(rig: Rig, world: FloatArray, root: FloatArray, targets: Mapping[str, FloatArray]) -> FloatArray:
-    """(T,) m by which the pelvis must sink so that both ankles can be reached."""
-    sink = np.zeros(len(root))
-    for side in _SIDES:
-        hip = root + rot.rotate(world[:, 0], rig.rest_offsets[rig.index(f"{side}_hip")].astype(np.float64))
-        reach = _REACH * sum(
-            float(np.linalg.norm(rig.rest_offsets[rig.index(f"{side}_{name}")])) for name in ("knee", "ankle")
-        )
-        span = hip - targets[side]
-        level = np.hypot(span[:, 0], span[:, 2])
-        sink = np.maximum(sink, span[:, 1] - np.sqrt(np.maximum(reach**2 - level**2, 0.0)))
-    return np.maximum(sink, 0.0)
+    return regrip(motion, replace(motion, rotations=rotations, root=root, rig=rig))

@@ -1,0 +1,146 @@
+"""The same motion on another body: feet stay where they were planted, hands that touch keep touching.
+
+Knows rigs of the same joints and nothing of the person that a rig was fitted to. Every frame by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from fleximo import rotations as rot
+from fleximo.arrays import FloatArray
+from fleximo.bones import rig_bones
+from fleximo.kinematics import forward, landmark_positions, two_bone_ik
+from fleximo.motion import Motion
+from fleximo.rig import Rig
+
+__all__ = ["regrip", "retarget"]
+
+_SIDES = ("left", "right")
+_REACH = 0.9995  # of both leg bones; beyond it the pelvis is lowered, for a locked knee snaps
+_TOUCH_M = (0.12, 0.30)  # palms nearer than the first keep their distance, further than the second are free
+_Limb = tuple[str, str, str]
+
+
+def retarget(motion: Motion, rig: Rig, stride: tuple[float, ...] = (1.0, 0.0, 0.0, 1.0)) -> Motion:
+    """`motion` on `rig`, which has the joints of `motion.rig` and other lengths.
+
+    The joints turn as before; the path is scaled with the legs, planted feet stay in place by leg inverse kinematics,
+    and palms that come near each other or the face do so on this body too. `stride` (2x2 by rows) maps x and z of
+    the path; it is linear, so that what stands still before it stands still after it.
+    """
+    old = motion.rig
+    own, new = rig_bones(old), rig_bones(rig)
+    legs = (new["thigh"] + new["shin"]) / (own["thigh"] + own["shin"])
+    feet = new["foot"] / own["foot"]
+    walked = np.eye(3)
+    walked[np.ix_([0, 2], [0, 2])] = np.reshape(stride, (2, 2))
+    hips = [old.index("left_hip"), old.index("right_hip")]
+    # The hips' height over the ankles scales with the legs, the ankles' over the floor with the feet.
+    ankle_height = -old.landmarks["left_heel"][1][1]
+    hips_drop = [-float(body.rest_offsets[hips, 1].mean()) for body in (old, rig)]
+    higher = (feet - legs) * ankle_height + hips_drop[1] - legs * hips_drop[0]
+    root = legs * motion.root.astype(np.float64) @ walked.T + np.array([0.0, higher, 0.0])
+    ankles = {side: _ankle_targets(motion, side, legs, feet, walked) for side in _SIDES}
+    root[:, 1] -= _too_far(rig, motion.world_rotations(), root, ankles)
+    pose = _Pose(rig, motion.rotations.astype(np.float64), root)
+    for side in _SIDES:
+        pose.bring((f"{side}_hip", f"{side}_knee", f"{side}_ankle"), ankles[side], np.array([0.0, 0.0, 1.0]))
+    return regrip(motion, pose.motion(motion))
+
+
+def regrip(motion: Motion, fitted: Motion) -> Motion:
+    """`fitted` with its arms bent so that palms touch each other and the face as they do in `motion`."""
+    pose = _Pose(fitted.rig, fitted.rotations.astype(np.float64), fitted.root.astype(np.float64))
+    wrists = _touching_wrists(motion, fitted.rig, pose)
+    for side in _SIDES:
+        pose.bring((f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist"), wrists[side], np.array([0.0, 0.0, -1.0]))
+    return pose.motion(fitted)
+
+
+class _Pose:
+    """A pose of every frame that is being corrected limb by limb."""
+
+    def __init__(self, rig: Rig, rotations: FloatArray, root: FloatArray) -> None:
+        self.rig = rig
+        self.root = root
+        self.rotations = rotations.copy()
+        self.world, self.joints = forward(rig, rotations, root)
+
+    def points(self, *names: str) -> FloatArray:
+        """(N,T,3) m, joints or landmarks, before any correction."""
+        return np.moveaxis(landmark_positions(self.rig, self.world, self.joints, names), 1, 0)
+
+    def motion(self, like: Motion) -> Motion:
+        """The corrected pose with the time and contacts of `like`."""
+        return replace(like, rotations=rot.normalise(self.rotations), root=self.root, rig=self.rig)
+
+    def bring(self, limb: _Limb, target: FloatArray, forward_axis: FloatArray) -> None:
+        """Bends `limb` (root, hinge, end) so that its end comes to `target` (T,3); the end keeps its world rotation.
+
+        Both bones turn the shortest way, which keeps their twist. A straight limb bends towards its root's
+        `forward_axis`.
+        """
+        start, hinge, end = (self.rig.index(name) for name in limb)
+        at, world = self.joints, self.world
+        bend = at[:, hinge] - (at[:, start] + at[:, end]) / 2.0
+        pole = bend + 0.02 * rot.rotate(world[:, start], forward_axis)
+        upper, lower = (float(np.linalg.norm(self.rig.rest_offsets[joint])) for joint in (hinge, end))
+        middle, reached = two_bone_ik(at[:, start], target, upper, lower, pole)
+        first = rot.multiply(rot.from_two_vectors(at[:, hinge] - at[:, start], middle - at[:, start]), world[:, start])
+        second = rot.multiply(rot.from_two_vectors(at[:, end] - at[:, hinge], reached - middle), world[:, hinge])
+        parent = world[:, int(self.rig.parents[start])]
+        self.rotations[:, start] = rot.multiply(rot.conjugate(parent), first)
+        self.rotations[:, hinge] = rot.multiply(rot.conjugate(first), second)
+        self.rotations[:, end] = rot.multiply(rot.conjugate(second), world[:, end])
+
+
+def _ankle_targets(motion: Motion, side: str, legs: float, feet: float, walked: FloatArray) -> FloatArray:
+    """(T,3) m, where the ankle goes: over the lower end of its foot, on a path shortened by `walked` (3,3).
+
+    The toe tip is what the path is read from, for it stays in place longest.
+    """
+    ankle, heel, toe = np.moveaxis(motion.positions(f"{side}_ankle", f"{side}_heel", f"{side}_toe_tip"), 1, 0)
+    on_toes = 1.0 / (1.0 + np.exp(np.clip((toe[:, 1:2] - heel[:, 1:2]) / 0.01, -30.0, 30.0)))
+    support = toe * on_toes + heel * (1.0 - on_toes)
+    return np.asarray(legs * support + feet * (ankle - support) + legs * (toe @ walked.T - toe))
+
+
+def _too_far(rig: Rig, world: FloatArray, root: FloatArray, targets: Mapping[str, FloatArray]) -> FloatArray:
+    """(T,) m by which the pelvis must sink so that both ankles can be reached."""
+    sink = np.zeros(len(root))
+    for side in _SIDES:
+        hip = root + rot.rotate(world[:, 0], rig.rest_offsets[rig.index(f"{side}_hip")].astype(np.float64))
+        reach = _REACH * sum(
+            float(np.linalg.norm(rig.rest_offsets[rig.index(f"{side}_{name}")])) for name in ("knee", "ankle")
+        )
+        span = hip - targets[side]
+        level = np.hypot(span[:, 0], span[:, 2])
+        sink = np.maximum(sink, span[:, 1] - np.sqrt(np.maximum(reach**2 - level**2, 0.0)))
+    return np.maximum(sink, 0.0)
+
+
+def _touching_wrists(motion: Motion, rig: Rig, pose: _Pose) -> dict[str, FloatArray]:
+    """(T,3) m, where each wrist goes so that palms keep their distance from each other and from the nose."""
+    names = ("left_middle1", "right_middle1", "nose")
+    old_left, old_right, old_nose = np.moveaxis(motion.positions(*names), 1, 0)
+    left, right, nose = pose.points(*names)
+    own, new = rig_bones(motion.rig), rig_bones(rig)
+    hands, head = new["hand"] / own["hand"], new["neck_to_nose"] / own["neck_to_nose"]
+    together = _nearness(old_left - old_right) * (hands * (old_left - old_right) - (left - right)) / 2.0
+    moved = {"left": left + together, "right": right - together}
+    wrists = {}
+    for side, palm, old in (("left", left, old_left), ("right", right, old_right)):
+        to_face = _nearness(old - old_nose) * (nose + head * (old - old_nose) - moved[side])
+        wrists[side] = pose.joints[:, rig.index(f"{side}_wrist")] + moved[side] - palm + to_face
+    return wrists
+
+
+def _nearness(span: FloatArray) -> FloatArray:
+    """(T,1) 1 where the vector `span` (T,3) is a touch, 0 where it is not, smooth between."""
+    near, far = _TOUCH_M
+    x = np.clip((far - np.linalg.norm(span, axis=-1, keepdims=True)) / (far - near), 0.0, 1.0)
+    return np.asarray(x * x * (3.0 - 2.0 * x))
