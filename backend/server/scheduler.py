@@ -116,7 +116,6 @@ class Scheduler:
         for row in self.table.jobs(limit=-1):
             if row.id not in seen:
                 self.table.delete(row.id)
-        self._take_orphans()
 
     def _take_orphans(self) -> None:
         """Jobs that were running when the server or an earlier step died; this never counts as a crash of theirs."""

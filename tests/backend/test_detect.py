@@ -247,7 +247,7 @@ def test_two_people_and_the_choice_between_them() -> None:
         mask = np.zeros((1024, 1152), dtype=bool)
         mask[:, shift : shift + 576] = mask_of(name)
         assert overlap(person.mask, mask) >= 0.96, (choose, name)
-    with pytest.raises(FleximoError, match="2 were found") as caught:
+    with pytest.raises(FleximoError, match="2 in the photo") as caught:
         detect(photo, choose=2)
     assert caught.value.code == "no_such_person"
     with pytest.raises(FleximoError, match="point x, y"):

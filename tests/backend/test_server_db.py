@@ -108,10 +108,16 @@ def test_words_of_an_older_attempt_are_void(scheduler: Scheduler, engine: Script
     engine.tell("lost", task, first, cause="signal 9")
     task, second = engine.take()
     assert second == first + 1
-    finish(task)
-    engine.tell("failed", task, first, error=None)
     engine.tell("progress", task, first, fraction=0.9, message="stale")
+    engine.tell("failed", task, first, error=None)
+    engine.tell("canceled", task, first)
+    engine.tell("lost", task, first, cause="signal 9")
     engine.tell("progress", task, second, fraction=0.5, message="fresh")
+    deadline = time.monotonic() + 5
+    while scheduler.row(job).message != "fresh":
+        assert time.monotonic() < deadline
+    assert scheduler.row(job).state == "running"
+    finish(task)
     engine.tell("done", task, second)
     until(scheduler, job, "done")
     assert "stale" not in {body["message"] for _, _, body in scheduler.table.events(job, 0)}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.server.app import create_app, router
-from backend.server.security import OPEN_PATHS, check_address
+from backend.server.security import OPEN_PATHS, Gate, check_address
 from fleximo import FleximoError
 from tests.backend.render_server import Answer, RenderServer
 
 UUID = "00000000-0000-4000-8000-000000000000"
 ROUTES = sorted({(method, route.path) for route in router.routes for method in route.methods})
 OTHER_METHODS = [(method, "/v1/jobs") for method in ("OPTIONS", "PATCH", "TRACE", "CONNECT", "FROBNICATE")]
+OTHER_METHODS += [("POST", "/healthz"), ("DELETE", "/v1/info"), ("OPTIONS", "/healthz")]
 LOST_PATHS = [("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json"), ("POST", "/v1/jobs/../../healthz")]
 
 
@@ -79,6 +82,51 @@ def test_content_types_of_simple_requests_are_refused(server: RenderServer, meth
 def test_two_hosts_are_refused(server: RenderServer) -> None:
     answer = server.ask("GET", "/v1/jobs", headers={"host": "example.com"})
     assert answer.status in (400, 403)
+
+
+@pytest.mark.parametrize(
+    "hosts", [[], [b"127.0.0.1:80", b"127.0.0.1:80"], [b"[::1]"], [b":80"], [b"\xff:80"], [b"127.0.0.1:"]]
+)
+def test_the_gate_itself_wants_one_whole_host(hosts: list[bytes]) -> None:
+    """Whatever the HTTP parser in front of it lets through."""
+    sent: list[dict[str, Any]] = []
+
+    async def app(*_: Any) -> None:
+        raise AssertionError("reached the routes")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [*((b"host", host) for host in hosts), (b"authorization", b"Bearer secret")]
+    scope = {"type": "http", "method": "GET", "path": "/v1/jobs", "headers": headers}
+    asyncio.run(Gate(app, token="secret", port=80)(scope, app, send))
+    assert sent[0]["status"] == 403
+
+
+def test_web_sockets_are_dropped() -> None:
+    async def nothing(*_: Any) -> None:
+        raise AssertionError("reached")
+
+    asyncio.run(Gate(nothing, token="secret", port=80)({"type": "websocket", "headers": []}, nothing, nothing))
+
+
+def test_an_open_network_takes_addresses_but_no_names() -> None:
+    async def ask(host: bytes) -> int:
+        sent: list[Any] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"host", host), (b"authorization", b"Bearer secret")]
+        scope = {"type": "http", "method": "GET", "path": "/v1/jobs", "headers": headers}
+        await Gate(app, token="secret", port=80, open_lan=True)(scope, app, send)
+        return int(sent[0]["status"])
+
+    assert [asyncio.run(ask(host)) for host in (b"192.168.1.7:80", b"[fe80::1]:80", b"localhost:80")] == [200] * 3
+    assert [asyncio.run(ask(host)) for host in (b"rebound.example:80", b"192.168.1.7:81")] == [403] * 2
 
 
 def test_right_askers_pass(server: RenderServer) -> None:
