@@ -83,6 +83,7 @@ class Task:
     work: Work
     land: Callable[[Any], str]
     changes_file: bool = True  # whether landing is worth an undo step
+    asks_server: bool = False  # whether its success shows that the server answers
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     stop: threading.Event = field(default_factory=threading.Event)
     fraction: float = 0.0

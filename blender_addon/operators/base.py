@@ -93,6 +93,7 @@ def show(task: Task) -> None:
         state.task, state.progress, state.message = task.title, min(1.0, max(0.0, task.fraction)), task.text
         return
     state.task, state.progress = "", 0.0
+    _show_server(task)
     if task.error is None:
         state.message, state.error, state.detail = task.message, "", ""
         if task.changes_file and not bpy.app.background:
@@ -101,6 +102,18 @@ def show(task: Task) -> None:
         state.message = f"{task.title}: cancelled."
     else:
         show_error(task.error, task.detail)
+
+
+def _show_server(task: Task) -> None:
+    """What the end of a task tells of the server."""
+    state = properties.live()
+    if task.error is None and task.asks_server:
+        state.server, state.server_text = (
+            "connected",
+            state.server_text if state.server == "connected" else "It answers.",
+        )
+    elif task.error is not None and task.error.code == "server_not_running":
+        state.server, state.server_text = "missing", task.error.message
 
 
 def show_error(error: FleximoError, detail: str = "") -> None:

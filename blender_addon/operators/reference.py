@@ -96,7 +96,7 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
             _fit(scene, landed)
             return f"The person in {photo_path(landed).name} was found; the camera is fitted to the photo."
 
-        return Task(self.kind, f"Looking at the photo of {take.name}", work, land)
+        return Task(self.kind, f"Looking at the photo of {take.name}", work, land, asks_server=True)
 
 
 class FLEXIMO_OT_fit_camera(FleximoOperator, bpy.types.Operator):

@@ -73,7 +73,7 @@ class _Render(TaskOperator):
             _insert(bpy.data.scenes.get(target) or scene_of(uid), landed)
             return f"{rendered.told} {rendered.video}"
 
-        return Task(self.kind, f"Rendering {take.name}", work, land)
+        return Task(self.kind, f"Rendering {take.name}", work, land, asks_server=True)
 
 
 def scene_of(uid: str) -> Any:

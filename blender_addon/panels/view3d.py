@@ -1,5 +1,6 @@
 """The sidebar of the 3D viewport: takes, then motion, photo and render in the order of work, then the server."""
 
+import textwrap
 from typing import Any
 
 import bpy
@@ -8,7 +9,8 @@ from .. import properties
 
 __all__ = ["CLASSES"]
 
-_WIDTH = 46  # letters of a line of the sidebar at its usual width
+_LETTER_PX, _BORDER_PX = 6.6, 64.0  # of the interface's font, and what icon and margins take of a line, at scale 1
+_FEWEST_LETTERS = 20
 
 
 class _Sidebar:
@@ -62,15 +64,18 @@ def draw_state(layout: Any) -> None:
 
 def draw_text(layout: Any, text: str, icon: str = "NONE") -> None:
     """A text of any length as lines of the sidebar's width."""
+    letters = _letters(bpy.context)
     column = layout.column(align=True)
     for paragraph in text.split("\n"):
-        line = ""
-        for word in paragraph.split():
-            if line and len(line) + len(word) >= _WIDTH:
-                column.label(text=line, icon=icon)
-                line, icon = "", "BLANK1" if icon != "NONE" else "NONE"
-            line = f"{line} {word}".strip()
-        column.label(text=line, icon=icon)
+        for line in textwrap.wrap(paragraph, letters, break_on_hyphens=False) or [""]:
+            column.label(text=line, icon=icon)
+            icon = "BLANK1" if icon != "NONE" else "NONE"
+
+
+def _letters(context: Any) -> int:
+    """How many letters a line of the sidebar holds."""
+    width = context.region.width / context.preferences.system.ui_scale if context.region else 0.0
+    return max(_FEWEST_LETTERS, int((width - _BORDER_PX) / _LETTER_PX))
 
 
 class _TakePanel(_Sidebar):
@@ -113,6 +118,9 @@ class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
     bl_label = "Photo"
 
     def draw_take(self, layout: Any, take: Any) -> None:
+        if not take.photo:
+            layout.operator("fleximo.set_reference", icon="IMAGE_DATA")
+            return
         layout.prop(take, "photo", text="")
         row = layout.row(align=True)
         row.operator("fleximo.detect_pose", icon="VIEWZOOM")
@@ -128,7 +136,9 @@ class FLEXIMO_PT_render(_TakePanel, bpy.types.Panel):
 
     def draw_take(self, layout: Any, take: Any) -> None:
         layout.prop(take, "engine")
-        layout.prop(take, "size")
+        column = layout.column(align=True)
+        column.prop(take, "size", index=0, text="Width")
+        column.prop(take, "size", index=1, text="Height")
         layout.prop(take, "rescale")
         row = layout.row(align=True)
         row.operator("fleximo.render", icon="RENDER_ANIMATION")

@@ -99,12 +99,16 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
     assert view3d.FLEXIMO_PT_motion.poll(bpy.context)
     live = addon("properties").live()
     asked = []
+    take = addon("properties").active_take(scene)
     for state in ({"task": "Rendering"}, {"task": "", "error": "It failed. " * 20}, {"error": "", "message": "Done."}):
         for name, value in state.items():
             setattr(live, name, value)
+        take.photo, take.warnings = str(len(live.error)), live.error
         asked += [entry for kind in panels for entry in draw(kind)]
+    take.photo = ""
+    asked += [entry for kind in panels for entry in draw(kind)]
     operators = {given[0].removeprefix("fleximo.") for name, given in asked if name == "operator"}
-    assert operators == set(OPERATORS) - {"set_reference"}
+    assert operators == set(OPERATORS)
     for name, given in asked:
         if name == "prop":
             assert given[1] in given[0].bl_rna.properties
