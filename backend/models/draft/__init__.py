@@ -13,6 +13,7 @@ import numpy as np
 
 from backend.models.draft.bones import link_index
 from backend.models.draft.compositor import draw_placed
+from backend.models.draft.notices import puppet_notices
 from backend.models.draft.order import drawing_order
 from backend.models.draft.pose import poses, read_target
 from backend.models.draft.puppet import Puppet, build_puppet
@@ -20,6 +21,7 @@ from backend.models.draft.shadow import draw_shadow
 from backend.models.draft.warp import boxes, place
 from backend.photo import decode_photo
 from backend.stages import Progress, silent
+from fleximo.errors import Notice
 from fleximo.files import canonical_json
 from fleximo.job import RenderJob
 from fleximo.video import Video
@@ -47,6 +49,12 @@ class DraftPuppet:
             self._puppet = build_puppet(decode_photo(job.photo).rgb, job.person, job.framing)
             self._key = key.hexdigest()
         return self._puppet
+
+    def notices(self, job: RenderJob) -> tuple[Notice, ...]:
+        """What this engine cannot show of the job: `turn_clamped`, `motion_leaves_frame` and the like."""
+        puppet = self.puppet(job)
+        target = read_target(puppet.rest, job.signal.track, job.camera, job.person.stature_m)
+        return puppet_notices(job, puppet, target)
 
     def render(self, job: RenderJob, progress: Progress = silent) -> Video:
         """The frames `job.frames`; each depends on its own row of the track alone, but for ties in depth."""
