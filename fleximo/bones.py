@@ -61,6 +61,9 @@ _UPRIGHT = ("torso", "neck_to_nose", "thigh", "shin")  # what makes up the stand
 # How far a bone may stray from the body ratio that the visible bones suggest (Drillis & Contini 1966 give standard
 # deviations of 4 to 8 %; cartoons and children go further, detector slips further still).
 _PLAUSIBLE = (0.6, 1.6)
+_LEAST_WITHOUT_DEPTH = (
+    0.8  # where nothing tells a short limb from one that points at the camera, the latter is likelier
+)
 _DEPTH_NOISE_M = 0.06
 LENS_DEGREES = 35.0  # angle of view of the longer side: a 57 mm lens on 36 x 24 mm, a portrait's usual one
 SEEN = 0.3  # a key point below this confidence is not measured, as in OpenPose's own drawing
@@ -119,9 +122,10 @@ def measure_bones(
     else:
         view = PhotoView.of(photo_size, lens_degrees)
     visible = places_m(points, confidence, body_m, prior, view)[0]
+    least = _PLAUSIBLE[0] if np.any(body_m) else _LEAST_WITHOUT_DEPTH
     lengths = dict(prior)
     for name, length in _visible_lengths(visible, seen).items():
-        lengths[name] = float(np.clip(length, _PLAUSIBLE[0] * prior[name], _PLAUSIBLE[1] * prior[name]))
+        lengths[name] = float(np.clip(length, least * prior[name], _PLAUSIBLE[1] * prior[name]))
     # The foot is no bone of OpenPose-18; it goes with the leg, so that a step stays a step.
     lengths["foot"] *= (lengths["thigh"] + lengths["shin"]) / (prior["thigh"] + prior["shin"])
     return lengths

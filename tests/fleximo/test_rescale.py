@@ -83,7 +83,7 @@ def test_depths_are_what_makes_a_slanted_arm_long() -> None:
     without = dict(reaching.person(depth=False).bone_lengths_m)
     assert abs(with_depth["upper_arm"] / with_depth["torso"] / (truth["upper_arm"] / truth["torso"]) - 1.0) < 0.10
     # Without depths the arm looks like a stub; the plausibility clamp keeps it an arm.
-    assert without["upper_arm"] == pytest.approx(0.6 * 1.7 * rig_bones(DEFAULT_RIG)["upper_arm"] / 1.72, rel=1e-6)
+    assert without["upper_arm"] == pytest.approx(0.8 * 1.7 * rig_bones(DEFAULT_RIG)["upper_arm"] / 1.72, rel=1e-6)
 
 
 def test_the_longer_side_counts_and_a_hidden_limb_takes_its_twin() -> None:
