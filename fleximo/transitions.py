@@ -10,16 +10,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from fleximo import rotations as rot
-from fleximo.arrays import FloatArray
+from fleximo.arrays import BoolArray, FloatArray
 from fleximo.errors import FleximoError
 from fleximo.limbs import leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
+from fleximo.rig import Rig
 
 __all__ = ["Heading", "inertialise", "join", "moved", "relock_feet"]
 
 Heading = tuple[float, float, float]  # x, z in m and yaw in radians of a stance on the floor
 
+_SIDES = ("left", "right")
 _LEG = ("hip", "knee", "ankle")
+_REACH = 0.995  # of the straight leg, above what the moves themselves use
+_HAIR_M, _HAIR_RAD = 0.01, np.radians(4.0)  # less than this a planted foot does not correct
+_STEP_M = 0.045
 
 
 def moved(motion: Motion, to: Heading) -> Motion:
@@ -50,7 +55,7 @@ def _decay(x0: FloatArray, v0: FloatArray, count: int, seconds: float, fps: floa
     )
 
 
-def inertialise(before: Motion, after: Motion, seconds: float = 0.35) -> Motion:
+def inertialise(before: Motion, after: Motion, seconds: float = 0.4) -> Motion:
     """`after` with its first `seconds` bent so that it continues `before` in pose and speed; feet may slide.
 
     Both must share rig and rate; `after` must already stand where it shall go on.
@@ -67,7 +72,7 @@ def inertialise(before: Motion, after: Motion, seconds: float = 0.35) -> Motion:
     q[:count] = rot.multiply(
         q[:count], rot.from_rotation_vector(_decay(offset, speed_before - speed_after, count, seconds, fps))
     )
-    for side in ("left", "right"):
+    for side in _SIDES:
         elbow = after.rig.index(f"{side}_elbow")
         q[:count, elbow] = on_elbow_hinge(q[:count, elbow], side)
     root = after.root.astype(np.float64)
@@ -77,52 +82,86 @@ def inertialise(before: Motion, after: Motion, seconds: float = 0.35) -> Motion:
     return Motion(rot.continuous(rot.normalise(q)), root, after.fps, after.contacts, after.rig)
 
 
-def relock_feet(before: Motion, after: Motion, blended: Motion, seconds: float = 0.35) -> Motion:
+def _eased(x: FloatArray) -> FloatArray:
+    """1 to 0 by minimum jerk as `x` goes from 0 to 1."""
+    x = np.clip(x, 0.0, 1.0)
+    return np.asarray(1.0 - x**3 * (10.0 - 15.0 * x + 6.0 * x * x))
+
+
+def _steps(before: Motion, after: Motion, t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
+    """Toe joints (T,2,3), foot rotations (T,2,4), how much of the old place is left (T,2), and contacts of both feet.
+
+    `t` (T,) runs from 0 to 1 over the blend and stays there.
+    """
+    rig = after.rig
+    contacts = after.contacts.copy()
+    joints, world = after.joints(), after.world_rotations()
+    balls, feet, held = (np.empty((len(after), 2, n)) for n in (3, 4, 1))
+    for i, side in enumerate(_SIDES):
+        ankle, ball = rig.index(f"{side}_ankle"), rig.index(f"{side}_foot")
+        offset = before.joints()[-1, ball] - joints[0, ball]
+        turn = rot.to_rotation_vector(rot.multiply(before.world_rotations()[-1, ankle], rot.conjugate(world[0, ankle])))
+        share, lift = _eased(t), np.zeros(len(after))
+        planted = bool(before.contacts[-1, i] and after.contacts[0, i])
+        if planted and np.hypot(offset[0], offset[2]) < _HAIR_M and np.linalg.norm(turn) < _HAIR_RAD:
+            stance = len(after) if after.contacts[:, i].all() else int(np.argmin(after.contacts[:, i]))
+            share = np.concatenate((np.ones(stance), share))[: len(after)]
+        elif planted:
+            # Left and right take turns, so that one foot carries the body while the other steps.
+            begin, stop = ((0.0, 0.5), (0.5, 1.0))[i]
+            x = (t - begin) / (stop - begin)
+            share = _eased(x)
+            lift = _STEP_M * np.clip(1.0 - (2.0 * np.clip(x, 0.0, 1.0) - 1.0) ** 4, 0.0, 1.0)
+            contacts[:, i] &= (x <= 0.0) | (x >= 1.0)
+        balls[:, i] = joints[:, ball] + offset * share[:, None]
+        balls[:, i, 1] += lift
+        feet[:, i] = rot.multiply(rot.from_rotation_vector(turn * share[:, None]), world[:, ankle])
+        held[:, i, 0] = share
+    return balls, feet, held[..., 0], contacts
+
+
+def _into_reach(rig: Rig, pelvis: FloatArray, root: FloatArray, ankles: FloatArray, wanted: BoolArray) -> FloatArray:
+    """The root (T,3), lowered where an ankle (T,2,3) that is `wanted` (T,2) is out of reach, and smoothly around it."""
+    missing = np.zeros(len(root))
+    for i, side in enumerate(_SIDES):
+        hip_offset, *bones = (rig.rest_offsets[rig.index(f"{side}_{n}")].astype(np.float64) for n in _LEG)
+        reach = _REACH * sum(float(np.linalg.norm(bone)) for bone in bones)
+        gap = ankles[:, i] - root - rot.rotate(pelvis, hip_offset)
+        drop = np.sqrt(np.maximum(reach**2 - gap[:, 0] ** 2 - gap[:, 2] ** 2, 0.0))
+        missing = np.maximum(missing, np.where(wanted[:, i], -gap[:, 1] - drop, 0.0))
+    if missing.max() <= 0.0:
+        return root
+    padded = np.pad(missing, 8, mode="edge")
+    window = np.lib.stride_tricks.sliding_window_view
+    lowered = window(window(padded, 9).max(axis=1), 9).mean(axis=1)
+    return np.asarray(root - lowered[:, None] * np.array([0.0, 1.0, 0.0]))
+
+
+def relock_feet(before: Motion, after: Motion, blended: Motion, seconds: float = 0.4) -> Motion:
     """`blended` with its legs solved again so that the feet go where `after` plants them.
 
     A foot that `before` leaves planted less than 1 cm from where `after` wants it keeps its old place until it is
-    lifted; one further off makes a small step during the blend.
+    lifted; one further off makes a small step during the blend, the left one first.
     """
     rig, fps = after.rig, float(after.fps)
-    count = min(len(after), max(1, round(seconds * fps)))
-    q = blended.rotations.astype(np.float64)
-    root = blended.root.astype(np.float64)
-    contacts = after.contacts.copy()
-    joints, world = after.joints(), after.world_rotations()
-    last_joints, last_world = before.joints()[-1], before.world_rotations()[-1]
     t = np.clip(np.arange(1, len(after) + 1) / fps / seconds, 0.0, 1.0)
-    fade = 1.0 - t**3 * (10.0 - 15.0 * t + 6.0 * t * t)
-    for i, side in enumerate(("left", "right")):
-        hip, knee, ankle, ball = (rig.index(f"{side}_{name}") for name in (*_LEG, "foot"))
-        offset = last_joints[ball] - joints[0, ball]
-        turn = rot.to_rotation_vector(rot.multiply(last_world[ankle], rot.conjugate(world[0, ankle])))
-        held = fade.copy()
-        lift = np.zeros(len(after))
-        planted = bool(before.contacts[-1, i] and after.contacts[0, i])
-        if planted and np.hypot(offset[0], offset[2]) < 0.01 and np.linalg.norm(turn) < np.radians(4.0):
-            stance = int(np.argmin(after.contacts[:, i])) if not after.contacts[:, i].all() else len(after)
-            late = np.concatenate((np.ones(stance), fade))[: len(after)]
-            held = np.maximum(fade, late)
-        elif planted:
-            # Left and right take turns, so that one foot carries the body while the other steps.
-            begin, stop = (0.0, 0.55) if i == 0 else (0.45, 1.0)
-            x = np.clip((t - begin) / (stop - begin), 0.0, 1.0)
-            held = 1.0 - x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
-            lift = 0.045 * np.clip(1.0 - (2.0 * x - 1.0) ** 4, 0.0, 1.0)
-            contacts[:count, i] &= ~((x > 0.0) & (x < 1.0))[:count]
-        foot = rot.multiply(rot.from_rotation_vector(turn * held[:, None]), world[:, ankle])
-        target = joints[:, ball] + offset * held[:, None]
-        target[:, 1] += lift
-        ankles = target - rot.rotate(foot, rig.rest_offsets[ball].astype(np.float64))
-        knees = joints[:, knee] - 0.5 * (joints[:, hip] + joints[:, ankle])
-        solved = leg_rotations(rig, side, q[:, 0], root, ankles, foot, knees)
-        changed = held > 0.0
+    balls, feet, held, contacts = _steps(before, after, t)
+    q = blended.rotations.astype(np.float64)
+    offsets = np.stack([rig.rest_offsets[rig.index(f"{side}_foot")] for side in _SIDES]).astype(np.float64)
+    ankles = balls - rot.rotate(feet, offsets)
+    root = _into_reach(rig, q[:, 0], blended.root.astype(np.float64), ankles, contacts & (held > 0.0))
+    changed = (held > 0.0).any(axis=1) | (root != blended.root).any(axis=1)
+    joints = after.joints()
+    for i, side in enumerate(_SIDES):
+        hip, knee, ankle = (rig.index(f"{side}_{name}") for name in _LEG)
+        bent = joints[:, knee] - 0.5 * (joints[:, hip] + joints[:, ankle])
+        solved = leg_rotations(rig, side, q[:, 0], root, ankles[:, i], feet[:, i], bent)
         for k, joint in enumerate((hip, knee, ankle)):
             q[changed, joint] = solved[changed, k]
     return Motion(rot.continuous(rot.normalise(q)), root, after.fps, contacts, rig)
 
 
-def join(parts: Sequence[Motion], exits: Sequence[Heading] | None = None, *, seconds: float = 0.35) -> Motion:
+def join(parts: Sequence[Motion], exits: Sequence[Heading] | None = None, *, seconds: float = 0.4) -> Motion:
     """One motion out of `parts`, each put where the one before it ended.
 
     `exits`: for each part the place and heading it ends at, in its own frame; None = the pelvis's at its last frame.

@@ -259,6 +259,13 @@ def _limit(desired: FloatArray, limit: FloatArray, width: float = 0.03) -> Float
     return np.where(desired > limit + width, limit, desired - width * x * x / 4.0)
 
 
+def _around(chosen: BoolArray, frames: int = 2) -> FloatArray:
+    """1 where `chosen` (T,) is true, falling off to 0 over twice `frames` on both sides."""
+    padded = np.pad(chosen.astype(np.float64), 2 * frames, mode="edge")
+    wide = np.lib.stride_tricks.sliding_window_view(padded, 2 * frames + 1).max(axis=1)
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(wide, 2 * frames + 1).mean(axis=1))
+
+
 def _lower_pelvis(tracks: Tracks, ankles: FloatArray) -> FloatArray:
     """The pelvis path, lowered per frame until each foot that pulls is in reach."""
     pelvis = tracks.pelvis.copy()
@@ -267,7 +274,7 @@ def _lower_pelvis(tracks: Tracks, ankles: FloatArray) -> FloatArray:
         gap = ankles[:, i] - (pelvis + hip)
         across = np.minimum(gap[:, 0] ** 2 + gap[:, 2] ** 2, (0.9 * tracks.body.leg) ** 2)
         highest = ankles[:, i, 1] + np.sqrt((_REACH * tracks.body.leg) ** 2 - across) - hip[:, 1]
-        pelvis[:, 1] = np.where(tracks.pulls[:, i], _limit(pelvis[:, 1], highest), pelvis[:, 1])
+        pelvis[:, 1] += _around(tracks.pulls[:, i]) * (_limit(pelvis[:, 1], highest) - pelvis[:, 1])
     return pelvis
 
 
