@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fleximo import rotations as rot
-from fleximo.arrays import FloatArray
-from fleximo.moves.base import SIDES, Cue, Place, Tracks
+from fleximo.arrays import BoolArray, FloatArray
+from fleximo.moves.base import SIDES, Cue, Place, Tracks, axes
 from fleximo.moves.easing import ease, envelope, flow, minimum_jerk
 from fleximo.moves.flight import lift_heel
 from fleximo.moves.footwork import Step, play_steps
@@ -77,7 +77,7 @@ def dance(cue: Cue) -> Tracks:
     phase = 2.0 * np.pi * t / beat
     dip = 0.5 - 0.5 * np.cos(phase)
     hip = ease(t, sway)
-    shift = np.stack((flow(t, across) + 0.06 * hip, -(0.035 + 0.05 * dip) * on, 0.0 * t), axis=1)
+    shift = np.stack((flow(t, across) + 0.06 * hip, -(0.032 + 0.046 * dip) * on, 0.0 * t), axis=1)
     tracks.pelvis += shift * scale
     tracks.turn_pelvis(tilt=-8.0 * hip, turn=-10.0 * hip, pitch=3.0 * on)
     tracks.bend_spine(tilt=11.0 * hip, turn=16.0 * hip, pitch=5.0 * dip * on)
@@ -149,16 +149,19 @@ def spin_dance(cue: Cue) -> Tracks:
     return tracks
 
 
-def _lift_free_foot(cue: Cue, tracks: Tracks, j: int, sign: float, up: FloatArray, spinning: FloatArray) -> None:
+def _lift_free_foot(cue: Cue, tracks: Tracks, j: int, sign: float, up: FloatArray, spinning: BoolArray) -> None:
     """Draws the free foot up to the other knee while it spins."""
     scale = cue.body.scale
     target = np.array([-0.14 * sign, 0.40, -0.02]) * scale
     raised = np.where(spinning, up, 0.0)
     tracks.balls[:, j] += raised[:, None] * target
-    tracks.knees[:, j] += raised[:, None] * np.array([1.4 * sign, 0.0, 0.0])
+    tracks.knees[:, j] += raised[:, None] * np.array([1.0 * sign, 0.0, 0.0])
     tracks.contacts[:, j] &= ~spinning
     tracks.pulls[:, j] &= ~spinning
     side = SIDES[j]
+    # The lower leg hangs across; the foot goes with it, or the ankle would be wrenched.
+    hanging = rot.slerp(rot.IDENTITY, rot.from_axis_angle([0.0, 0.0, 1.0], -0.45 * sign), raised)
+    tracks.feet[:, j] = rot.multiply(hanging, rot.multiply(axes(turn=24.0 * sign * raised), tracks.feet[:, j]))
     lift_heel(tracks, side, 44.0 * np.clip(2.0 * up, 0.0, 1.0) * (up > 0.0), in_air=tracks.balls[:, j, 1] * raised)
 
 

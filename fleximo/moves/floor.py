@@ -35,14 +35,14 @@ def squat(cue: Cue) -> Tracks:
         start = k * period
         keys += [(start + 0.44 * period, 1.0), (start + 0.54 * period, 1.0), (start + period, 0.0)]
     down = ease(cue.t, keys)
-    tracks.pelvis += down[:, None] * np.array([0.0, -0.40, -0.16]) * cue.body.scale
-    tracks.turn_pelvis(pitch=24.0 * down)
-    tracks.bend_spine(pitch=14.0 * down)
-    tracks.turn_head(pitch=-26.0 * down)
+    tracks.pelvis += down[:, None] * np.array([0.0, -0.40, -0.23]) * cue.body.scale
+    tracks.turn_pelvis(pitch=28.0 * down)
+    tracks.bend_spine(pitch=18.0 * down)
+    tracks.turn_head(pitch=-32.0 * down)
     front = ArmPose((0.17, 0.30, 0.42), (0.7, -0.7, 0.0), (-0.05, 0.1, 1.0), (0.0, -1.0, 0.1))
     for i, side in enumerate(SIDES):
         tracks.set_arm(side, arm_keys(cue, side, [(time, front if value else HANGING) for time, value in keys]))
-        tracks.knees[:, i] += down[:, None] * np.array([0.45 * cue.body.sign(side), 0.0, 0.0])
+        tracks.knees[:, i] += down[:, None] * np.array([0.28 * cue.body.sign(side), 0.0, 0.0])
     return tracks
 
 
@@ -52,56 +52,50 @@ def lunge(cue: Cue) -> Tracks:
     The side steps first. Directions: forward (the default), backward, left, right (a lunge to that side).
     """
     tracks = standing(cue)
-    t, period = cue.t, cue.end / cue.repeats
+    t, period, scale = cue.t, cue.end / cue.repeats, cue.body.scale
     first = "right" if cue.side == "both" else cue.side
-    steps: list[Step] = []
-    way, down = np.zeros((len(t), 2)), np.zeros(len(t))
+    aside = cue.direction if cue.direction in SIDES else None
+    z = 0.0 if aside else -_SPLIT if cue.direction == "backward" else _SPLIT
+    x = 0.50 * cue.body.sign(aside) if aside else 0.0
+    gone, down = np.zeros(len(t)), np.zeros(len(t))
     heels = {side: np.zeros(len(t)) for side in SIDES}
-    bent = np.zeros((len(t), 2))
+    steps: list[Step] = []
     for k in range(cue.repeats):
-        side = first if k % 2 == 0 else _other(first)
-        if cue.direction in SIDES:
-            side = str(cue.direction)
-        x, z = {"backward": (0.0, -_SPLIT), "left": (0.62, 0.0), "right": (-0.62, 0.0)}.get(
-            cue.direction or "", (0.0, _SPLIT)
-        )
+        side = str(aside) if aside else first if k % 2 == 0 else _other(first)
         at = (k + np.array([0.0, 0.06, 0.27, 0.46, 0.58, 0.72, 0.94, 1.0])) * period
-        place = Place(x * cue.body.scale, z * cue.body.scale)
-        strike = -38.0 if z < 0.0 else 10.0
-        steps.append(Step(side, at[1], at[2], place, height=0.10, push=18.0, strike=strike, roll=0.1, flat=0.12))
-        steps.append(Step(side, at[5], at[6], Place(), height=0.10, push=30.0, strike=6.0, roll=0.14))
-        gone = ease(t, [(at[0], 0.0), (at[3], 1.0), (at[4], 1.0), (at[7], 0.0)])
-        sink = flow(t, [(at[0], 0.0), (at[2], 0.25), (at[3], 1.0), (at[4], 1.0), (at[5], 0.45), (at[7], 0.0)])
-        share = 0.70 if x else (0.49 / _SPLIT if z > 0.0 else 0.29 / _SPLIT)
-        way += gone[:, None] * np.array([x, z]) * share
-        down += sink
-        rear = side if z < 0.0 else _other(side)
-        if not x:
-            raised = [(at[1], 0.0), (at[3], 64.0), (at[4], 64.0), (at[5] + 0.02 * period, 36.0)]
-            heels[rear] += flow(t, [*raised, (at[5] if rear == side else at[6], 36.0 if rear == side else 0.0)])
-        bent[:, SIDES.index(side)] += sink
+        place = Place(x * scale, z * scale, 0.30 * np.sign(x))
+        push, strike = (0.0, 0.0) if z < 0.0 else (18.0, 10.0)
+        steps.append(Step(side, at[1], at[2], place, 0.10, push, strike, roll=0.1, flat=0.12))
+        steps.append(Step(side, at[5], at[6], Place(), 0.10, push, 0.5 * strike, roll=0.14))
+        gone += ease(t, [(at[0], 0.0), (at[3] if z >= 0.0 else at[2] + 0.05 * period, 1.0), (at[4], 1.0), (at[7], 0.0)])
+        down += flow(t, [(at[0], 0.0), (at[2], 0.25), (at[3], 1.0), (at[4], 1.0), (at[5], 0.45), (at[7], 0.0)])
+        raised = [(at[0], 0.0), (at[3], 66.0), (at[4], 66.0), (at[6], 0.0)]
+        if not aside:
+            heels[side if z < 0.0 else _other(side)] += flow(t, raised)
     play_steps(tracks, t, steps)
-    sideways = cue.direction in SIDES
-    for side in SIDES:
-        lift_heel(tracks, side, heels[side] * (tracks.contacts[:, SIDES.index(side)] | (heels[side] < 1e-9)))
-    scale = cue.body.scale
-    tracks.pelvis += np.stack((way[:, 0], -(0.33 if sideways else 0.40) * down, way[:, 1]), axis=1) * scale
-    if sideways:
-        tracks.pelvis[:, 2] -= 0.10 * scale * down
-        tracks.turn_pelvis(pitch=20.0 * down)
-        lean = np.sign(way[:, 0]) * down
-        tracks.bend_spine(pitch=8.0 * down, tilt=4.0 * lean)
-        tracks.turn_head(pitch=-18.0 * down)
+    for i, side in enumerate(SIDES):
+        lift_heel(tracks, side, heels[side], in_air=np.maximum(tracks.balls[:, i, 1] - cue.body.ball_height, 0.0))
+    way = np.array([0.62 * x, -(0.33 if aside else 0.40), 0.0 if aside else z - 0.31 if z > 0.0 else -0.31])
+    tracks.pelvis += np.stack((way[0] * gone, way[1] * down, way[2] * gone), axis=1) * scale
+    if aside:
+        tracks.pelvis[:, 2] -= 0.14 * scale * down
+        tracks.turn_pelvis(pitch=22.0 * down)
+        tracks.bend_spine(pitch=12.0 * down, tilt=4.0 * np.sign(x) * down)
+        tracks.turn_head(pitch=-24.0 * down)
     else:
-        tracks.turn_pelvis(pitch=6.0 * down)
+        lean = (13.0 if z < 0.0 else 2.0) * bump(gone, 0.0, 1.0)
+        tracks.turn_pelvis(pitch=6.0 * down + lean)
         tracks.bend_spine(pitch=-4.0 * down)
-    ends = min(0.22 * period, 0.4)
-    for side in SIDES:
-        keys = [(0.0, HANGING), (ends, _HIPS), (cue.end - ends, _HIPS), (cue.end, HANGING)]
-        tracks.set_arm(side, arm_keys(cue, side, keys))
-        flat = [(0.0, "relaxed"), (ends, "flat"), (cue.end - ends - 0.1, "flat"), (cue.end - 0.18, "relaxed")]
-        tracks.set_fingers(side, t, flat)
+    _hands_on_hips(cue, tracks, min(0.22 * period, 0.4))
     return tracks
+
+
+def _hands_on_hips(cue: Cue, tracks: Tracks, lead: float) -> None:
+    for side in SIDES:
+        keys = [(0.0, HANGING), (lead, _HIPS), (cue.end - lead, _HIPS), (cue.end, HANGING)]
+        tracks.set_arm(side, arm_keys(cue, side, keys))
+        fade = max(lead, cue.end - lead - 0.1)
+        tracks.set_fingers(side, cue.t, [(0.0, "relaxed"), (lead, "flat"), (fade, "flat"), (cue.end, "relaxed")])
 
 
 def _sit(tracks: Tracks, share: FloatArray, lean: FloatArray) -> None:
@@ -201,11 +195,12 @@ def _kneel(
     """
     body, i = tracks.body, SIDES.index(side)
     flying = lift > 0.0
-    tracks.balls[:, i] += np.stack((np.zeros(len(back)), lift, -_SPLIT * back), axis=1) * body.scale
+    # A little outward too: in one line behind the other foot it would neither balance nor be seen from the front.
+    tracks.balls[:, i] += np.stack((0.07 * body.sign(side) * back, lift, -_SPLIT * back), axis=1) * body.scale
     tracks.contacts[:, i] = ~flying
     lift_heel(tracks, side, pitch, in_air=lift)
-    tracks.pelvis += np.stack((0.0 * sink, -0.415 * sink, -0.31 * np.maximum(0.6 * back, sink)), axis=1) * body.scale
-    tracks.turn_pelvis(pitch=4.0 * sink)
+    tracks.pelvis += np.stack((0.0 * sink, -0.44 * sink, -0.31 * np.maximum(0.95 * back, sink)), axis=1) * body.scale
+    tracks.turn_pelvis(pitch=4.0 * sink + 16.0 * bump(back, 0.0, 1.6))
 
 
 def kneel(cue: Cue) -> Tracks:
@@ -296,12 +291,12 @@ def pick_up(cue: Cue) -> Tracks:
         fingers += [(at[1], "relaxed"), (at[2] - 0.1, "open"), (at[2], "open"), (at[3] + 0.05, "grip"), (at[5], "grip")]
         fingers.append((at[6] - 0.18, "relaxed"))
     lean = 0.0 if cue.side == "both" else cue.body.sign(cue.side)
-    tracks.pelvis += down[:, None] * np.array([0.04 * lean, -0.34, -0.20]) * scale
+    tracks.pelvis += down[:, None] * np.array([0.04 * lean, -0.41, -0.22]) * scale
     tracks.turn_pelvis(pitch=46.0 * down)
-    tracks.bend_spine(pitch=32.0 * down, turn=-8.0 * lean * down)
+    tracks.bend_spine(pitch=36.0 * down, turn=-8.0 * lean * down)
     tracks.turn_head(pitch=-22.0 * down + 14.0 * high)
     for i, side in enumerate(SIDES):
-        tracks.knees[:, i] += down[:, None] * np.array([0.35 * cue.body.sign(side), 0.0, 0.0])
+        tracks.knees[:, i] += down[:, None] * np.array([0.18 * cue.body.sign(side), 0.0, 0.0])
     # At the bottom the chest looks at the floor, so that what lies before the feet is above the face.
     low = ArmPose((0.15, 0.06, 0.51), (0.9, -0.5, -0.2), (0.0, 0.1, 1.0), (-0.6, -0.8, 0.0))
     chest = ArmPose((0.10, 0.02, 0.29), (0.8, -0.6, -0.4), (-0.6, 0.3, 0.8), (-0.5, 0.3, -0.8))

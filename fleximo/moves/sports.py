@@ -10,9 +10,9 @@ from fleximo.moves.base import SIDES, Cue, Place, Tracks, axes
 from fleximo.moves.easing import bump, ease, envelope, flow
 from fleximo.moves.flight import GRAVITY, Hop, hermite, lift_heel, play_hops
 from fleximo.moves.footwork import Step, play_steps
-from fleximo.moves.posing import HANGING, ArmPose, arm_keys, pose_arm, standing
+from fleximo.moves.posing import HANGING, ArmPose, arm_keys, standing
 
-__all__ = ["catch", "golf_swing", "jump", "jumping_jacks", "kick", "punch", "throw"]
+__all__ = ["catch", "jump", "jumping_jacks", "kick", "punch", "throw"]
 
 _WAYS = {"forward": (0.0, 1.0), "backward": (0.0, -1.0), "left": (1.0, 0.0), "right": (-1.0, 0.0)}
 
@@ -28,8 +28,8 @@ def _side_of(cue: Cue, k: int) -> str:
 
 def _hold_shape(cue: Cue, tracks: Tracks, side: str, shape: str, full: float, fade: float) -> None:
     """The hand takes `shape` by `full` seconds and keeps it until `fade`; relaxed again a little before the end."""
-    keys = [(0.0, "relaxed"), (full, shape), (max(fade, full), shape), (max(cue.end - 0.18, fade, full), "relaxed")]
-    tracks.set_fingers(side, cue.t, keys)
+    fade = max(full, min(fade, cue.end - 0.30))
+    tracks.set_fingers(side, cue.t, [(0.0, "relaxed"), (full, shape), (fade, shape), (max(cue.end, fade), "relaxed")])
 
 
 def jump(cue: Cue) -> Tracks:
@@ -51,7 +51,7 @@ def jump(cue: Cue) -> Tracks:
         start = k * period
         low, off = start + 0.24 * period, start + 0.44 * period
         on, absorbed = off + flight, off + flight + 0.10 * period
-        knots += [(low, -0.27, 0.0), (off, 0.07, speed), (on, 0.04, -speed), (absorbed, -0.20, 0.0)]
+        knots += [(low, -0.25, 0.0), (off, 0.07, speed), (on, 0.04, -speed), (absorbed, -0.20, 0.0)]
         knots.append((start + period, 0.0, 0.0))
         crouch += [(low, 1.0), (off, 0.0), (on, 0.12), (absorbed, 0.75), (start + period, 0.0)]
         x, z = way * (k + 1)
@@ -62,7 +62,7 @@ def jump(cue: Cue) -> Tracks:
     travel = (tracks.balls - tracks.balls[:1]).mean(axis=1) * np.array([1.0, 0.0, 1.0])
     deep = flow(cue.t, crouch)
     # hermite in the air is a parabola only where the speeds fit the height: they do, by v = g T / 2
-    tracks.pelvis += travel + _column(hermite(cue.t, knots) * scale, 1) + _column(-0.13 * deep * scale, 2)
+    tracks.pelvis += travel + _column(hermite(cue.t, knots) * scale, 1) + _column(-0.17 * deep * scale, 2)
     tracks.turn_pelvis(pitch=26.0 * deep)
     tracks.bend_spine(pitch=20.0 * deep)
     tracks.turn_head(pitch=-30.0 * deep)
@@ -109,15 +109,15 @@ def jumping_jacks(cue: Cue) -> Tracks:
     return tracks
 
 
-_GUARD = ArmPose((0.13, 0.19, 0.30), (0.35, -1.0, 0.1), (-0.25, 0.9, 0.35), (-1.0, 0.0, -0.1))
+_GUARD = ArmPose((0.14, 0.18, 0.34), (0.35, -1.0, 0.1), (-0.25, 0.9, 0.35), (-1.0, 0.0, -0.1))
 
 
 # Angles in degrees of a kicking leg at its chamber, at full stretch and drawn back again: thigh raised in the plane of
 # the kick, knee bent, toes pointed.
 _KICKS = {
-    "forward": ((82.0, 112.0, 25.0), (97.0, 12.0, 38.0), (74.0, 96.0, 20.0)),
+    "forward": ((86.0, 112.0, 25.0), (108.0, 12.0, 38.0), (74.0, 96.0, 20.0)),
     "backward": ((28.0, 84.0, 10.0), (-56.0, 14.0, 0.0), (0.0, 80.0, 10.0)),
-    "aside": ((56.0, 100.0, 10.0), (66.0, 10.0, 0.0), (50.0, 90.0, 10.0)),
+    "aside": ((70.0, 108.0, 20.0), (84.0, 12.0, 30.0), (64.0, 92.0, 15.0)),
 }
 
 
@@ -150,9 +150,9 @@ def _kick_once(cue: Cue, tracks: Tracks, side: str, start: float, period: float)
     raised = flow(t, [(off, 0.0), (chamber, 0.55), (out, 1.0), (drawn, 0.5), (on, 0.0)])
     tracks.pelvis += shift[:, None] * np.array([-0.085 * sign, -0.03, 0.0]) * scale
     if way == "aside":
-        tracks.turn_pelvis(tilt=-26.0 * sign * raised, turn=-8.0 * sign * raised)
-        tracks.bend_spine(tilt=-6.0 * sign * raised)
-        tracks.turn_head(tilt=12.0 * sign * raised, turn=22.0 * sign * raised)
+        tracks.turn_pelvis(tilt=-20.0 * sign * raised, turn=32.0 * sign * raised, pitch=-8.0 * raised)
+        tracks.bend_spine(tilt=-8.0 * sign * raised)
+        tracks.turn_head(tilt=12.0 * sign * raised, turn=14.0 * sign * raised)
     elif way == "backward":
         tracks.turn_pelvis(pitch=40.0 * raised)
         tracks.bend_spine(pitch=12.0 * raised)
@@ -162,9 +162,16 @@ def _kick_once(cue: Cue, tracks: Tracks, side: str, start: float, period: float)
         tracks.bend_spine(pitch=8.0 * raised, turn=8.0 * sign * raised)
         tracks.turn_head(pitch=6.0 * raised)
     first, full, last = _KICKS[way]
-    stand = (12.0, 24.0, 0.0)
-    leg = flow(t, [(off, stand), (chamber, first), (out, full), (drawn, last), (on, stand)])
-    _swing_leg(cue, tracks, side, leg, (off, chamber, drawn, on), 76.0 * sign if way == "aside" else 0.0)
+    stand, lifted = (20.0, 44.0, 8.0), (32.0, 74.0, 8.0)  # what it would do off the floor: so it leaves it at once
+    leg = flow(t, [(off, lifted), (chamber, first), (out, full), (drawn, last), (on, stand)])
+    _swing_leg(
+        cue,
+        tracks,
+        side,
+        leg,
+        (off, chamber, drawn, on),
+        62.0 * sign if way == "aside" else 0.0 if way == "backward" else 24.0 * sign,
+    )
 
 
 def _swing_leg(
@@ -189,12 +196,18 @@ def _swing_leg(
     hip = tracks.pelvis + rot.rotate(tracks.pelvis_rotation, body.offset(f"{side}_hip"))
     ankle = hip + upper * down(thigh) + lower * down(shin)
     heel_up = flow(t, [(off - 0.14, 0.0), (off, 30.0), (free, 0.0), (back, 0.0), (on - 0.04, 10.0), (on + 0.06, 0.0)])
-    swung = rot.multiply(rot.from_axis_angle(hinge, -weight * shin), tracks.feet[:, i])
-    foot = rot.multiply(swung, axes(pitch=weight * leg[:, 2] + (1.0 - weight) * heel_up))
+    heading = rot.multiply(axes(turn=yaw * weight), tracks.feet[:, i])
+    swung = rot.multiply(rot.from_axis_angle(hinge, -weight * shin), heading)
+    pointed = weight * leg[:, 2] + (1.0 - weight) * heel_up
+    foot = rot.multiply(swung, axes(pitch=pointed))
     ball = ankle + rot.rotate(foot, body.offset(f"{side}_foot"))
+    floor = tracks.balls[:, i, 1].copy()
     tracks.balls[:, i] += np.where(flying, weight, 0.0)[:, None] * (ball - tracks.balls[:, i])
+    way = np.clip((t - off) / max(on - off, 1e-6), 0.0, 1.0)
+    tracks.balls[:, i, 1] += 0.04 * body.scale * (1.0 - (2.0 * way - 1.0) ** 8)  # off the floor and onto it at once
     tracks.feet[:, i] = foot
-    tracks.toe_bend[:, i] += (1.0 - weight) * heel_up
+    down_deg = np.clip(pointed - weight * np.degrees(shin), 0.0, 55.0)
+    tracks.toe_bend[:, i] += down_deg * np.exp(-np.maximum(tracks.balls[:, i, 1] - floor, 0.0) / 0.10)
     along = ankle - hip
     bent = np.cross(along, hinge)
     tracks.knees[:, i] += weight[:, None] * (bent / np.linalg.norm(bent, axis=1, keepdims=True) - tracks.knees[:, i])
@@ -209,9 +222,9 @@ def punch(cue: Cue) -> Tracks:
     """
     tracks = standing(cue)
     t = cue.t
-    lead = min(0.26, 0.26 * cue.end)
+    lead = min(0.26, 0.245 * cue.end)
     period = (cue.end - 2.0 * lead) / cue.repeats
-    aim = {"up": (0.10, 0.36, 0.34), "down": (0.06, -0.14, 0.46), "left": (0.0, 0.19, 0.48), "right": (0.0, 0.19, 0.48)}
+    aim = {"up": (0.10, 0.36, 0.34), "down": (0.06, -0.14, 0.42), "left": (0.0, 0.19, 0.48), "right": (0.0, 0.19, 0.48)}
     target = aim.get(cue.direction or "", (0.05, 0.20, 0.52))
     rising = cue.direction == "up"
     struck = ArmPose(
@@ -225,10 +238,10 @@ def punch(cue: Cue) -> Tracks:
     for k in range(cue.repeats):
         side, start = _side_of(cue, k), lead + k * period
         hit = start + 0.52 * period
-        swing = min(0.24, 0.42 * period)  # seconds from guard to target: an elbow does not open faster
-        keys[side] += [(hit - swing, _GUARD), (hit, struck), (hit + 0.06 * period, struck)]
+        swing = min(0.24, 0.50 * period)  # seconds from guard to target: an elbow does not open faster
+        keys[side] += [(hit - swing, _GUARD), (hit, struck), (hit + 0.02 * period, struck)]
         keys[side].append((start + period, _GUARD))
-        turned = [(start, 0.0), (hit - swing, -0.30), (hit, 1.0), (hit + 0.08 * period, 1.0), (start + period, 0.0)]
+        turned = [(start, 0.0), (hit - swing, -0.30), (hit, 1.0), (hit + 0.04 * period, 1.0), (start + period, 0.0)]
         once = ease(t, turned)
         drive = drive + cue.body.sign(side) * once
         lift_heel(tracks, side, 34.0 * np.clip(once, 0.0, 1.0))
@@ -253,8 +266,8 @@ def throw(cue: Cue) -> Tracks:
     """
     tracks = standing(cue)
     t, period = cue.t, cue.end / cue.repeats
-    rise = {"up": 0.14, "down": -0.26}.get(cue.direction or "", 0.0)
-    cocked = ArmPose((0.42, 0.36, -0.14), (1.0, 0.0, -0.1), (0.1, 0.8, -0.7), (-0.1, 0.7, 0.7))
+    rise = {"up": 0.14, "down": -0.18}.get(cue.direction or "", 0.0)
+    cocked = ArmPose((0.43, 0.34, -0.12), (1.0, -0.15, -0.1), (0.1, 0.8, -0.7), (-0.1, 0.7, 0.7))
     whip = ArmPose((0.30, 0.56, 0.14), (1.0, 0.1, 0.1), (-0.1, 0.9, 0.5), (-0.2, -0.3, 1.0))
     release = ArmPose((0.08, 0.28 + rise, 0.50), (0.9, -0.4, 0.0), (-0.1, 0.2, 1.0), (-0.2, -1.0, 0.3))
     through = ArmPose((-0.16, -0.22, 0.34), (0.7, -0.2, 0.6), (-0.5, -0.8, 0.4), (-0.3, -0.3, -1.0))
@@ -274,11 +287,11 @@ def throw(cue: Cue) -> Tracks:
         for arm in SIDES:
             arms[arm].append((at[7], HANGING))
         fingers[side] += [(at[1], "grip"), (at[4] - 0.10, "grip"), (at[4] + 0.06, "open"), (at[7] - 0.2, "relaxed")]
-        steps.append(Step(other, at[1], at[2] + 0.02 * period, Place(0.0, 0.34), height=0.12, push=25.0))
-        steps.append(Step(other, at[6] - 0.06 * period, at[7] - 0.04 * period, Place(), push=25.0))
+        steps.append(Step(other, at[1], at[2] + 0.02 * period, Place(0.0, 0.34), height=0.12, push=25.0, strike=6.0))
+        steps.append(Step(other, at[6] - 0.06 * period, at[7] - 0.04 * period, Place(), push=25.0, strike=6.0))
         sign = cue.body.sign(side)
         coil += sign * flow(t, [(at[0], 0.0), (at[2], 1.0), (at[4], -0.75), (at[5], -1.0), (at[6], -0.9), (at[7], 0.0)])
-        weight += flow(t, [(at[0], 0.0), (at[1], -0.07), (at[2], 0.05), (at[4], 0.20), (at[6], 0.18), (at[7], 0.0)])
+        weight += flow(t, [(at[0], 0.0), (at[1], -0.07), (at[2], 0.05), (at[4], 0.17), (at[6], 0.15), (at[7], 0.0)])
         ready += bump(t, at[0], at[7])
         heels[side] += flow(t, [(at[2], 0.0), (at[4], 38.0), (at[5], 46.0), (at[6], 36.0), (at[7] - 0.05, 0.0)])
     play_steps(tracks, t, steps)
@@ -286,11 +299,11 @@ def throw(cue: Cue) -> Tracks:
         tracks.set_arm(side, arm_keys(cue, side, arms[side], through=True, drag=0.015))
         tracks.set_fingers(side, t, fingers[side])
         lift_heel(tracks, side, heels[side])
-    yaw = {"left": 26.0, "right": -26.0}.get(cue.direction or "", 0.0) * ready
-    forward = np.clip(weight / 0.20, -0.4, 1.0)
+    yaw = {"left": 18.0, "right": -18.0}.get(cue.direction or "", 0.0) * ready
+    forward = np.clip(weight / 0.17, -0.4, 1.0)
     tracks.pelvis += np.stack((0.03 * coil * (forward < 0), -0.07 * ready, weight), axis=1) * cue.body.scale
-    tracks.turn_pelvis(turn=34.0 * coil + 0.5 * yaw, pitch=8.0 * forward)
-    tracks.bend_spine(turn=30.0 * coil + 0.5 * yaw, pitch=20.0 * forward - 60.0 * rise * ready)
+    tracks.turn_pelvis(turn=30.0 * coil + 0.6 * yaw, pitch=8.0 * forward)
+    tracks.bend_spine(turn=30.0 * coil + 0.4 * yaw, pitch=20.0 * forward - 60.0 * rise * ready)
     tracks.turn_head(turn=-52.0 * coil, pitch=-18.0 * forward - 60.0 * rise * ready)
     return tracks
 
@@ -308,7 +321,7 @@ def catch(cue: Cue) -> Tracks:
     """
     tracks = standing(cue)
     t, period = cue.t, cue.end / cue.repeats
-    place = np.array(_CATCHES.get(cue.direction or "", (0.11, 0.30, 0.45)))
+    place = np.array(_CATCHES.get(cue.direction or "", (0.13, 0.42, 0.39)))
     low = cue.direction == "down"
     up = (0.1, -0.2 if low else 1.0, 1.0 if low else 0.35)
     ready = ArmPose((0.17, 0.02, 0.30), (0.9, -0.8, -0.3), (-0.1, 0.6, 1.0), (-0.5, 0.2, 0.7))
@@ -330,8 +343,8 @@ def catch(cue: Cue) -> Tracks:
             ]
         fingers += [
             (at[1], "open"),
-            (at[3] - 0.03, "open"),
-            (at[3] + 0.04, "grip"),
+            (at[3] - 0.06, "open"),
+            (at[3] + 0.22, "grip"),
             (at[5], "grip"),
             (at[6], "relaxed"),
         ]
@@ -348,8 +361,10 @@ def catch(cue: Cue) -> Tracks:
         aside = 0.35 * cue.body.sign(cue.side)
     deep = 0.10 if low else 0.0
     rise = {"up": -26.0, "down": 30.0}.get(cue.direction or "", -6.0)
-    drop = -0.10 * give - deep * out - 0.02 * out
-    tracks.pelvis += np.stack((0.05 * aside * out, drop, -0.05 * give + 0.03 * out), axis=1) * cue.body.scale
+    drop = -0.09 * give - deep * out - 0.02 * out
+    tracks.pelvis += (
+        np.stack((0.05 * aside * out, drop, -0.06 * give + (-0.08 if low else 0.03) * out), axis=1) * cue.body.scale
+    )
     heel = 22.0 * out if cue.direction == "up" else np.zeros(len(t))
     for side in SIDES:
         lift_heel(tracks, side, heel)
@@ -358,88 +373,3 @@ def catch(cue: Cue) -> Tracks:
     tracks.bend_spine(turn=22.0 * aside * out, tilt=6.0 * aside * out, pitch=10.0 * give + 0.3 * rise * out)
     tracks.turn_head(pitch=rise * out + 8.0 * give, turn=10.0 * aside * out)
     return tracks
-
-
-def golf_swing(cue: Cue) -> Tracks:
-    """Addresses the ball, turns back, swings through and holds the finish, `repeats` times.
-
-    The side is the trailing hand: right swings to the subject's left. Direction means nothing.
-    """
-    tracks = standing(cue)
-    t, scale, period = cue.t, cue.body.scale, cue.end / cue.repeats
-    trail = "left" if cue.side == "left" else "right"
-    lead = _other(trail)
-    sign = cue.body.sign(lead)  # towards the target
-    i = SIDES.index(trail)
-    wide = Place(-0.17 * scale * sign)
-    play_steps(
-        tracks, t,
-        [Step(trail, 0.03 * period, 0.13 * period, wide, 0.05, 12.0, 0.0, 0.1),
-         Step(trail, cue.end - 0.11 * period, cue.end - 0.02 * period, Place(), 0.05, 12.0, 0.0, 0.1)],
-    )  # fmt: skip
-    path: list[tuple[float, tuple[float, float, float]]] = []
-    bent, turn, hips, weight, heel, on = ([(0.0, 0.0)] for _ in range(6))
-    on = [(0.0, 0.0)]
-    for k in range(cue.repeats):
-        at = (k + np.array([0.0, 0.16, 0.26, 0.38, 0.47, 0.505, 0.57, 0.605, 0.65, 0.72, 0.79, 1.0])) * period
-        address = (0.02, -0.22, 0.34)
-        path += [(at[1], address), (at[2], address), (at[3], (-0.20, 0.02, 0.36)), (at[4], (-0.22, 0.30, 0.22))]
-        path += [(at[5], (-0.22, 0.30, 0.22)), (at[6], (-0.06, -0.14, 0.36)), (at[7], (0.08, -0.22, 0.35))]
-        path += [(at[8], (0.26, 0.04, 0.36)), (at[9], (0.17, 0.37, 0.10)), (at[10], (0.17, 0.37, 0.10))]
-        bent += [(at[1], 1.0), (at[4], 1.0), (at[7], 0.95), (at[9], 0.05), (at[10], 0.0), (at[11], 0.0)]
-        turn += [
-            (at[2], 0.0),
-            (at[4], -40.0),
-            (at[5], -40.0),
-            (at[7], 8.0),
-            (at[9], 36.0),
-            (at[10], 36.0),
-            (at[11], 0.0),
-        ]
-        hips += [
-            (at[2], 0.0),
-            (at[4], -36.0),
-            (at[5], -34.0),
-            (at[7], 30.0),
-            (at[9], 62.0),
-            (at[10], 62.0),
-            (at[11], 0.0),
-        ]
-        weight += [(at[1], 0.0), (at[4], -0.05), (at[7], 0.05), (at[9], 0.11), (at[10], 0.11), (at[11], 0.0)]
-        heel += [(at[6], 0.0), (at[7], 16.0), (at[9], 58.0), (at[10], 58.0), (at[10] + 0.09 * period, 0.0)]
-        on += [(at[1], 1.0), (at[10], 1.0), (at[11], 0.0)]
-    tracks.pelvis += np.stack(
-        (sign * (flow(t, weight) - 0.085 * flow(t, on)), -0.07 * flow(t, bent) - 0.02 * flow(t, on),
-         -0.09 * flow(t, bent)), axis=1,
-    ) * scale  # fmt: skip
-    tracks.turn_pelvis(turn=sign * flow(t, hips), pitch=22.0 * flow(t, bent))
-    tracks.bend_spine(pitch=16.0 * flow(t, bent), turn=sign * flow(t, turn))
-    looking = flow(t, hips) + flow(t, turn)
-    tracks.turn_head(pitch=16.0 * flow(t, bent), turn=-0.62 * sign * np.clip(looking, -80.0, 50.0))
-    up = flow(t, heel)
-    turned = axes(turn=sign * up, pitch=up)
-    tracks.feet[:, i] = rot.multiply(tracks.feet[:, i], turned)
-    tracks.toe_bend[:, i] += np.minimum(up, 55.0)
-    tracks.knees[:, i] = rot.rotate(axes(turn=sign * up), tracks.knees[:, i])
-    _swing_arms(cue, tracks, lead, path, on)
-    return tracks
-
-
-def _swing_arms(
-    cue: Cue,
-    tracks: Tracks,
-    lead: str,
-    path: list[tuple[float, tuple[float, float, float]]],
-    on: list[tuple[float, float]],
-) -> None:
-    """Both hands on one grip that follows `path` in the chest's frame (+x towards the target)."""
-    grip = flow(cue.t, path)
-    weight = flow(cue.t, on)
-    for side in SIDES:
-        own = 1.0 if side == lead else -1.0
-        apart = np.array([0.0, 0.03, 0.0]) if side == lead else np.array([0.0, -0.03, 0.02])
-        wrist = grip * np.array([own, 1.0, 1.0]) + apart + np.array([0.035, 0.0, 0.0])
-        hands = pose_arm(cue.body, side, wrist, (0.8, -0.8, -0.1), (-0.45, -0.6, 0.7), (-1.0, 0.0, -0.2))
-        hang = arm_keys(cue, side, [(0.0, HANGING), (cue.end, HANGING)])
-        tracks.set_arm(side, rot.slerp(hang, hands, weight[:, None]))
-        _hold_shape(cue, tracks, side, "grip", on[1][0], on[-2][0])
