@@ -6,6 +6,7 @@ Tells "throws two punches" from "throws a ball" and "a dancer spins" from "a dan
 from __future__ import annotations
 
 from fleximo.moves.lexicon import Entry, Variant
+from fleximo.planner import amounts
 from fleximo.planner.cursor import Cursor
 from fleximo.planner.forms import Form, Match, best_match, verb_forms
 from fleximo.planner.units import Modifiers
@@ -14,8 +15,10 @@ from fleximo.planner.words import (
     BODY_PARTS,
     CONTROL_VERBS,
     DESCRIBING,
+    DESCRIBING_VERBS,
     END_VERBS,
     LIGHT_VERBS,
+    MOTION_NOUNS,
     NEGATIONS,
     OUTSIDE_VERBS,
 )
@@ -27,6 +30,8 @@ _KEPT_FREE = frozenset(  # said inside a phrase, and a direction as well: "move 
 )
 _WAYS = frozenset("to across through along into onto off out past down towards toward away over by".split())
 _PLACES_TO_CLIMB = frozenset("stairs staircase stairway ladder".split())
+
+_HELD = frozenset("it that this them there the a his her their your pose position stance still".split())
 
 
 class ActReader(Cursor):
@@ -41,7 +46,11 @@ class ActReader(Cursor):
             return False
         if self.noun_place(self.at) or self.noun_by_list(found):
             return self.epithet(found)
-        if self.previous == "prep" and found.form not in ("ing", "base") and len(found.tokens) == 1:
+        object_place = found.form in ("s", "past") or (found.form == "base" and self.word(-1) != "to")
+        place = self.previous == "prep" or (
+            self.previous == "thing" and found.form == "base" and bool(self.unit.actions)
+        )
+        if place and object_place and len(found.tokens) == 1:
             return False
         if found.form in ("base", "s") and len(found.tokens) == 1 and self.noun_after_light():
             return False
@@ -72,6 +81,9 @@ class ActReader(Cursor):
     def epithet(self, found: Match) -> bool:
         """ "a waving man": no act of its own. Any other noun is left to `noun_match`."""
         if found.form == "ing" and found.pattern.entry is not None:
+            if self.word(1) in MOTION_NOUNS:
+                self.take(found)
+                return True
             self.at += 1
             self.previous = "det"
             return True
@@ -79,11 +91,16 @@ class ActReader(Cursor):
 
     def described(self, found: Match) -> bool:
         """ "a man standing in the park waves": standing says where he is."""
-        word = self.word()
-        if word not in DESCRIBING or self.previous != "subject" or self.unit.progressive:
+        if not self.describes():
             return False
         rest = self.tokens[found.tokens[-1] + 1 :]
         return any(best_match(list(rest), index, noun=False) for index in range(min(len(rest), 16)))
+
+    def describes(self) -> bool:
+        """A participle behind the person, or the verb of "who stands by the door"."""
+        if self.relative and self.previous in ("subject", "aux"):
+            return any(base in DESCRIBING_VERBS for base, _ in verb_forms(self.word()))
+        return self.word() in DESCRIBING and self.previous == "subject" and not self.unit.progressive
 
     def skip_description(self) -> bool:
         self.at += 1
@@ -150,6 +167,7 @@ class ActReader(Cursor):
         acts = [action for action in self.unit.actions if action.form not in ("noun", "nouns")]
         thrown = bool(acts) and acts[-1].entry.move in ("throw", "catch") and entry.move in ("punch", "kick")
         measured = bool(acts) and acts[-1].entry is entry
+        measured = measured or (not acts and self.number_before(self.at) is not None)
         carried = self.light_open or bool(self.with_noun) or thrown or posed or forced or measured
         if (acts and not carried) or (self.previous == "prep" and not carried):
             return False
@@ -180,7 +198,7 @@ class ActReader(Cursor):
             action.modified(Modifiers(repeats=max(1, round(number))))
         elif action.bare and action.modifiers.repeats is None:
             action.modified(Modifiers(repeats=max(3, entry.default_repeats)))
-        self.light_open = self.light_open or not acts
+        self.light_open = self.light_open or thrown or not acts
         self.previous = "act"
         self.at += 1
         return True
@@ -209,6 +227,8 @@ class ActReader(Cursor):
             return True
         if bases & END_VERBS:
             return False
+        if "hold" in bases and self.holds():
+            return True
         if "do" in bases and self.word(1) in ("so", "this", "that", "it") and "while" in self.unit.marks:
             self.unit.marks = self.unit.marks | {"together"}  # "nods while he does so"
             self.at += 2
@@ -223,12 +243,25 @@ class ActReader(Cursor):
             return self.outside_verb(forms[0][1])
         return False
 
+    def holds(self) -> bool:
+        """ "hold (the pose) for three seconds": the last act goes on for so long."""
+        behind = self.at + 1
+        while behind < len(self.tokens) and self.tokens[behind].text in _HELD:
+            behind += 1
+        held = amounts.read_seconds(self.tokens, behind)
+        posed = behind > self.at + 1 and (behind == len(self.tokens) or self.tokens[behind].kind != "word")
+        if held is None and not posed:
+            return False
+        self.unit.hold = held[0] if held else 1.0
+        self.at = held[1] if held else behind
+        return True
+
     def outside_verb(self, form: Form) -> bool:
         """Reports an act that no move shows, with its object, if the word stands where a verb stands."""
-        if self.word() in DESCRIBING and self.previous == "subject" and not self.unit.progressive:
+        if self.describes():
             return self.skip_description()
         verb_place = self.previous in ("start", "subject", "aux", "to", "control")
-        after_noun = form in ("s", "past") and self.previous in ("noun", "other") and not self.unit.actions
+        after_noun = form in ("s", "past") and self.previous in ("noun", "thing", "other") and not self.unit.actions
         if not (verb_place or after_noun or form == "ing"):
             return False
         if self.previous == "start" and form == "base" and self.unit.marks == frozenset({"and"}) and not self.units:

@@ -40,6 +40,7 @@ class Cursor:
         self.previous = "start"  # the kind of the last thing read: start subject verb noun prep det aux to act other
         self.with_noun = ""  # "layer" or "next" after "with"
         self.negated = False
+        self.relative = False  # in "who ..."
         self.last_control = ""
         self.light_open = False  # a light verb or its list of nouns is still open
 
@@ -61,7 +62,7 @@ class Cursor:
         carried = unit.marks if empty else frozenset()
         if empty:
             self.units.pop()
-        was_light = self.light_open and "stop" not in marks and not unit.subject
+        was_light = self.light_open and "stop" not in marks
         self.unit = Unit(frozenset(marks) | carried, self.at)
         self.previous, self.with_noun, self.negated, self.last_control = "start", "", False, ""
         self.light_open = was_light
@@ -146,7 +147,7 @@ class Cursor:
             token = self.tokens[back]
             value = number_of(token)
             if value is not None:
-                return amounts.read_quantity(self.tokens, self.first_number(back))[0]  # type: ignore[index]
+                return self.in_sets(self.first_number(back))
             if amounts.is_vague(self.tokens, back):
                 return MANY[token.text]
             if token.text in ("double", "triple"):
@@ -154,6 +155,16 @@ class Cursor:
             if token.text not in ADJECTIVES | {"of", "more", "x", "times", "very"}:
                 return None
         return None
+
+    def in_sets(self, index: int) -> float | None:
+        """The number at `index`, times the number of "three sets of" before it."""
+        amount = amounts.read_quantity(self.tokens, index)
+        if amount is None:
+            return None
+        words = [token.text for token in self.tokens[max(0, index - 2) : index]]
+        if words in (["sets", "of"], ["rounds", "of"], ["series", "of"]) and index > 2:
+            return amount[0] * (number_of(self.tokens[index - 3]) or 1.0)
+        return amount[0]
 
     def speed_before(self, index: int) -> float | None:
         """The pace of a noun: "five quick squats"."""
@@ -230,4 +241,6 @@ class Cursor:
             return False
         if amounts.read_count(self.tokens, index) or amounts.read_speed(self.tokens, index):
             return False
-        return not verb_forms(token.text) and not token.text.endswith("ly")
+        plural = self.word().endswith("s")
+        forms = {form for _, form in verb_forms(token.text)}
+        return (not forms or (forms == {"base"} and not plural)) and not token.text.endswith("ly")

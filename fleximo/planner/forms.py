@@ -279,6 +279,7 @@ def best_match(tokens: list[Token], start: int, *, noun: bool) -> Match | None:
     else:
         heads = list(verb_forms(word))
     best: Match | None = None
+    best_rank = (0, False, 0, False)
     for base, form in heads:
         for pattern in (_NOUN_PATTERNS if noun else _VERB_PATTERNS).get(base, ()):
             places = _found(pattern, tokens, start)
@@ -286,12 +287,9 @@ def best_match(tokens: list[Token], start: int, *, noun: bool) -> Match | None:
                 continue
             if noun and tokens[places[-1]].text not in {word for part in pattern.parts if part for word in part}:
                 form = "nouns"
-            rank = (pattern.words, pattern.entry is None, pattern.variant is not None)
-            if best is None or rank > (
-                best.pattern.words,
-                best.pattern.entry is None,
-                best.pattern.variant is not None,
-            ):
+            rank = (pattern.words, pattern.entry is None, places[-1], pattern.variant is not None)
+            if best is None or rank > best_rank:
+                best_rank = rank
                 best = Match(pattern, places, form)
     return best
 

@@ -52,7 +52,9 @@ def _resolve(units: list[Unit]) -> None:
     """Turns "again", "two more", "the other hand" and modifiers that stand alone into acts or their modifiers."""
     done: list[Action] = []
     for index, unit in enumerate(units):
-        if unit.again and not unit.actions and done:
+        if unit.hold is not None and not unit.actions:
+            _hold(unit, done)
+        elif unit.again and not unit.actions and done:
             unit.actions = _repeated(unit, done)
         elif unit.loose and not unit.actions:
             following = units[index + 1] if index + 1 < len(units) else None
@@ -63,6 +65,15 @@ def _resolve(units: list[Unit]) -> None:
         for action in unit.actions:
             _name_other_side(action, done)
             done.append(action)
+
+
+def _hold(unit: Unit, done: list[Action]) -> None:
+    """Keeps the last pose for the seconds said; behind any other act, stands still."""
+    if done and done[-1].entry.kind in ("gesture", "held") and done[-1].entry.move != "idle":
+        done[-1].modified(Modifiers(held=unit.hold))
+    else:
+        said = Modifiers(seconds=unit.hold)
+        unit.actions = [Action(LEXICON["idle"], "noun", unit.start, unit.stop, modifiers=said)]
 
 
 def _repeated(unit: Unit, done: list[Action]) -> list[Action]:
@@ -90,7 +101,8 @@ def _place_loose(unit: Unit, following: Unit | None, done: list[Action]) -> None
     leads = following is not None and bool(following.actions) and not following.marks & {"stop", "then"}
     loose, last = unit.loose, done[-1].modifiers if done else Modifiers()
     joined = bool(unit.marks & {"then", "and", "comma", "first"}) and not unit.subject and bool(done)
-    anew = bool((loose.sides and last.sides) or (loose.directions and last.directions))
+    ways = bool(done) and (done[-1].entry.one_sided or bool({*done[-1].entry.directions} & {*loose.directions}))
+    anew = bool((loose.sides and last.sides) or (ways and loose.directions and last.directions))
     anew = anew or (loose.speed is not None and "then" in unit.marks and not leads)
     if joined and anew:
         kept = replace(last, directions=() if loose.sides else last.directions, seconds=None)

@@ -225,6 +225,7 @@ class _Reader(ActReader):
             return False
         if mark == "and" and self.joins_nouns():
             self.at = after
+            self.previous = "prep"
             return True
         if mark == "together":
             self.unit.marks = self.unit.marks | {"together"}
@@ -255,7 +256,14 @@ class _Reader(ActReader):
         """ "a man and a woman dance": people joined, not acts."""
         after = [token.text for token in self.tokens[self.at + 1 : self.at + 4]]
         people = bool(after) and (after[0] in PEOPLE or (after[0] in DETERMINERS and bool(set(after[1:]) & PEOPLE)))
-        return people and not self.unit.actions and not self.unit.unmatched and self.unit.subject
+        idle = not self.unit.actions and not self.unit.unmatched and not self.unit.light
+        things = (
+            bool(after)
+            and self.previous in ("noun", "thing", "other")
+            and not verb_forms(after[0])
+            and not after[0].endswith("ly")
+        )
+        return idle and self.unit.subject and (people or (things and after[0] not in PRONOUNS | AUXILIARIES | ADVERBS))
 
     def grammar(self) -> bool:
         """Small words; they steer what the next word can be."""
@@ -284,6 +292,8 @@ class _Reader(ActReader):
             return "with"
         if word in ("her", "him", "them") and self.previous == "light" and self.following_form() == "base":
             return "subject"  # "have her bow"
+        if amounts.is_vague(self.tokens, self.at):
+            return ""
         if word in PRONOUNS or (word in PEOPLE and self.previous != "prep"):
             return "subject"
         if word in DETERMINERS:
@@ -312,7 +322,9 @@ class _Reader(ActReader):
             at, self.at = self.at, start
             self.new_unit("subject")
             self.at = at
+        self.light_open = self.light_open and self.previous == "light"
         self.unit.subject = True
+        self.relative = self.word() == "who"
         self.previous = "subject"
 
     def act_ahead(self) -> bool:
@@ -332,7 +344,8 @@ class _Reader(ActReader):
             self.at += 1
             return True
         sentence_start = self.previous == "start" and "stop" in self.unit.marks
-        if token.capital and not (sentence_start and self.following_form() == ""):
+        named = self.word(1) == "," and self.word(2) in ("who", "whose", "which")
+        if token.capital and not (sentence_start and not named and self.following_form() == ""):
             self.previous = "subject"
             self.unit.subject = True
             self.at += 1
@@ -345,12 +358,12 @@ class _Reader(ActReader):
             self.unit.unmatched.append((self.at, self.at + 1))
             self.at += 1
             return True
-        verb_place = self.previous in ("start", "subject", "aux", "to", "control")
+        verb_place = self.previous in ("start", "subject", "aux", "to", "control") and not self.noun_place(self.at)
         ending = word.endswith(("s", "ed")) and not word.endswith(("ss", "us", "is"))
-        after_noun = ending and self.previous == "noun" and not self.unit.actions and not self.unit.light
+        after_noun = ending and self.previous in ("noun", "thing") and not self.unit.actions and not self.unit.light
         participle = word.endswith("ing") and self.previous == "act" and not self.unit.light
         if verb_place or after_noun or participle:
             return self.report_verb()
-        self.previous = "noun"
+        self.previous = "thing" if self.previous in ("prep", "with", "thing") else "noun"
         self.at += 1
         return True

@@ -86,6 +86,8 @@ def _pieces(action: Action) -> Iterator[_Piece]:
         return
     if said.degrees is not None and entry.move == "turn":
         directions, repeats = _turned(said.degrees, directions[0], repeats)
+    if said.degrees is not None and entry.move == "spin_dance":
+        repeats = (repeats or 1) * max(1, round(min(said.degrees, 7200.0) / 360.0))
     for side in dict.fromkeys(sides):
         for direction in dict.fromkeys(directions):
             yield _Piece(action, side, direction, repeats, seconds)
@@ -160,6 +162,7 @@ def _lengths(piece: _Piece, speed: float) -> tuple[int, float]:
 def _segment(piece: _Piece, step: Step, text_of: Callable[[int, int], str]) -> tuple[list[Segment], list[Notice]]:
     speed = _speed(piece.action)
     repeats, seconds = _lengths(piece, speed)
+    seconds += piece.action.modifiers.held or 0.0
     notices: list[Notice] = []
     text = text_of(piece.action.start, piece.action.stop)
     layers = [_Layer.of(layer) for layer in step.layers]

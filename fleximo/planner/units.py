@@ -23,6 +23,7 @@ class Modifiers:
     directions: tuple[str, ...] = ()
     speed: float | None = None
     degrees: float | None = None
+    held: float | None = None  # seconds that the end of it is kept
 
     def over(self, other: Modifiers) -> Modifiers:
         """These, and where they say nothing the other's."""
@@ -33,6 +34,7 @@ class Modifiers:
             self.directions or other.directions,
             other.speed if self.speed is None else self.speed,
             other.degrees if self.degrees is None else self.degrees,
+            other.held if self.held is None else self.held,
         )
 
     def __bool__(self) -> bool:
@@ -71,5 +73,6 @@ class Unit:
     again: tuple[int, bool] | None = None  # how often, and whether the number is a count of its own
     whole: bool = False  # "repeat everything"
     unmatched: list[tuple[int, int]] = field(default_factory=list)  # token ranges
+    hold: float | None = None  # seconds that the act before it is kept: "hold for three seconds"
     light: str = ""  # the verb of "does a kick"
     progressive: bool = False  # "is walking"

@@ -16,6 +16,7 @@ __all__ = [
     "CONTROL_VERBS",
     "COUNT_WORDS",
     "DESCRIBING",
+    "DESCRIBING_VERBS",
     "DETERMINERS",
     "DIRECTION_PHRASES",
     "END_VERBS",
@@ -25,6 +26,7 @@ __all__ = [
     "LENGTH_UNITS",
     "LIGHT_VERBS",
     "MANY",
+    "MOTION_NOUNS",
     "NEGATIONS",
     "NUMBERS",
     "OUTSIDE_PHRASES",
@@ -79,7 +81,9 @@ UNSHOWN_WAYS: Mapping[tuple[str, ...], bool] = MappingProxyType(
     dict.fromkeys(
         _phrases(
             "on one leg,on one foot,on tiptoe,on tiptoes,on his toes,on her toes,on their toes,on all fours,"
-            "on his hands,on her hands,on their hands,with one leg,with eyes closed,zigzag,in a zigzag"
+            "on his hands,on her hands,on their hands,with one leg,with eyes closed,"
+            "with a limp,with a smile,with a grin,with a swagger,cross legged,"
+            "zigzag,in a zigzag"
         ),
         True,
     )
@@ -191,11 +195,18 @@ CONTROL_VERBS = _set(
     "get end finish conclude seem appear pretend help come remain stay be let"
 )
 END_VERBS = _set("stop cease quit")
+# Behind a gerund they name the act itself: "a throwing motion".
+MOTION_NOUNS = _set(
+    "motion movement action gesture move exercise routine motions movements actions gestures moves exercises"
+)
+
 # Words that describe how someone looks or where someone is when they follow the person: "a man wearing a hat".
 DESCRIBING = _set(
     "wearing dressed holding carrying standing facing named called seated located clad sporting having posing "
     "positioned shown seen pictured filmed looking"
 )
+DESCRIBING_VERBS = _set("wear stand hold carry look face live have own")
+
 # Verbs that mean a motion or an act which no move shows; named to the user as a whole.
 OUTSIDE_VERBS = _set(
     "juggle swim climb crawl fly ride drive cycle skate ski surf dive row paddle cook eat bite chew swallow sing "

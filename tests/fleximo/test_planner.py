@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import time
@@ -16,6 +17,7 @@ from fleximo.errors import FleximoError
 from fleximo.moves.lexicon import LEXICON
 from fleximo.plan import MOVES, MotionPlan, Segment
 from fleximo.planner import RulePlanner
+from fleximo.planner.words import LIGHT_VERBS, OUTSIDE_VERBS
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "plans.json").read_text())["cases"]
 
@@ -91,10 +93,8 @@ def test_a_plan_takes_milliseconds() -> None:
     spent = []
     for case in CASES:
         start = time.process_time()
-        try:
+        with contextlib.suppress(FleximoError):
             planner.plan(case["text"])
-        except FleximoError:
-            pass
         spent.append(time.process_time() - start)
     assert statistics.median(spent) <= 0.005
 
@@ -326,6 +326,19 @@ def test_nouns_against_verbs(text: str, expected: list[str]) -> None:
     assert moves(text) == expected
 
 
+def test_holding_keeps_the_last_pose() -> None:
+    (held,) = plan("Raise your arms and hold for three seconds.").segments
+    assert held.move == "raise_arms"
+    assert held.seconds == pytest.approx(LEXICON["raise_arms"].seconds() + 3.0)
+    assert moves("Walk, then hold it for two seconds") == ["walk", "idle"]
+
+
+def test_sets_multiply_and_full_circles_count() -> None:
+    assert plan("three sets of five squats").segments[0].repeats == 15
+    assert plan("she spins 720 degrees").segments[0].repeats == 2
+    assert plan("he turns 360 degrees").segments[0].repeats == 2
+
+
 def test_pronouns_and_again() -> None:
     raised, waved = plan("She raises her left hand and waves it.").segments
     assert (raised.side, waved.side) == ("left", "left")
@@ -412,7 +425,13 @@ def test_other_languages_are_refused_by_name(text: str) -> None:
 
 # -- always ------------------------------------------------------------------------------------------------------------
 
-_WORDS = sorted({word.strip(",.") for case in CASES for word in case["text"].split()} | {",", ".", "\n", "3", "90°"})
+_WORDS = sorted(
+    {word.strip(",.") for case in CASES for word in case["text"].split()}
+    | {word for entry in LEXICON.values() for phrase in entry.phrases for word in phrase.replace("/", " ").split()}
+    | OUTSIDE_VERBS
+    | LIGHT_VERBS
+    | {",", ".", "\n", "3", "90°", "seconds", "sets", "other", "everything", "x", "who"}
+)
 
 
 def check(text: str) -> None:
@@ -425,13 +444,13 @@ def check(text: str) -> None:
     assert plan(text) == made
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.text(max_size=200))
 def test_any_text_gives_a_plan_or_a_reason(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(_WORDS), max_size=40).map(" ".join))
 def test_any_order_of_words_gives_a_plan_or_a_reason(text: str) -> None:
     check(text)
