@@ -292,7 +292,7 @@ def pick_up(cue: Cue) -> Tracks:
         fingers.append((at[6] - 0.18, "relaxed"))
     lean = 0.0 if cue.side == "both" else cue.body.sign(cue.side)
     tracks.pelvis += down[:, None] * np.array([0.04 * lean, -0.41, -0.22]) * scale
-    tracks.turn_pelvis(pitch=46.0 * down)
+    tracks.turn_pelvis(pitch=41.0 * down)
     tracks.bend_spine(pitch=36.0 * down, turn=-8.0 * lean * down)
     tracks.turn_head(pitch=-22.0 * down + 14.0 * high)
     for i, side in enumerate(SIDES):

@@ -51,7 +51,7 @@ def jump(cue: Cue) -> Tracks:
         start = k * period
         low, off = start + 0.24 * period, start + 0.44 * period
         on, absorbed = off + flight, off + flight + 0.10 * period
-        knots += [(low, -0.25, 0.0), (off, 0.07, speed), (on, 0.04, -speed), (absorbed, -0.20, 0.0)]
+        knots += [(low, -0.23, 0.0), (off, 0.07, speed), (on, 0.04, -speed), (absorbed, -0.20, 0.0)]
         knots.append((start + period, 0.0, 0.0))
         crouch += [(low, 1.0), (off, 0.0), (on, 0.12), (absorbed, 0.75), (start + period, 0.0)]
         x, z = way * (k + 1)
@@ -224,7 +224,7 @@ def punch(cue: Cue) -> Tracks:
     t = cue.t
     lead = min(0.26, 0.245 * cue.end)
     period = (cue.end - 2.0 * lead) / cue.repeats
-    aim = {"up": (0.10, 0.36, 0.34), "down": (0.06, -0.14, 0.42), "left": (0.0, 0.19, 0.48), "right": (0.0, 0.19, 0.48)}
+    aim = {"up": (0.10, 0.36, 0.34), "down": (0.07, -0.20, 0.40), "left": (0.0, 0.19, 0.48), "right": (0.0, 0.19, 0.48)}
     target = aim.get(cue.direction or "", (0.05, 0.20, 0.52))
     rising = cue.direction == "up"
     struck = ArmPose(
