@@ -86,7 +86,8 @@ _ENTRIES = (
         verbs=_words("wait, rest, idle, freeze, linger, stand, relax"),
         phrases=_words(
             "stand still, stand up straight, stand tall, stay/hold/remain/keep still, stay there/put, stand there, "
-            "return/go/come/get * stance/pose, stay in place, stand in place, stand * on the spot, do nothing, "
+            "return/go/come/get * stance/pose/standing, stay in place, stand in place, stand * on the spot, "
+            "do nothing, "
             "take a break/rest/moment, catch * breath, lower * arm/hand, lower them/it, "
             "put/bring/let/drop * arm/hand * down, "
             "drop * arm/hand"
@@ -337,6 +338,7 @@ _ENTRIES = (
         default_repeats=2,
         phrases=_words("shake * head"),
         nouns=_words("head shake, shake of * head"),
+        variants=(Variant(_words("shake it"), near=_words("head")),),
         mask="head",
     ),
     Entry(

@@ -61,7 +61,7 @@ class RulePlanner:
         matched = _matched(units, tokens)
         return MotionPlan(
             tuple(replace(segment, matched=matched) for segment in segments),
-            notices=tuple(_notices(unmatched, steps, text_of)) + tuple(notices),
+            notices=tuple(_notices(unmatched, steps)) + tuple(notices),
         )
 
 
@@ -116,7 +116,7 @@ def _remedy(words: list[str]) -> str:
     return f"The moves nearest in spelling are {nearest}; all moves are {', '.join(MOVES)}."
 
 
-def _notices(unmatched: list[str], steps: list[Step], text_of: object) -> list[Notice]:
+def _notices(unmatched: list[str], steps: list[Step]) -> list[Notice]:
     notices = []
     if unmatched:
         quoted = ", ".join(f'"{words}"' for words in unmatched)

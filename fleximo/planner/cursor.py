@@ -241,6 +241,8 @@ class Cursor:
             return False
         if amounts.read_count(self.tokens, index) or amounts.read_speed(self.tokens, index):
             return False
+        if amounts.read_direction(self.tokens, index) or amounts.read_seconds(self.tokens, index):
+            return False
         plural = self.word().endswith("s")
         forms = {form for _, form in verb_forms(token.text)}
         return (not forms or (forms == {"base"} and not plural)) and not token.text.endswith("ly")

@@ -63,6 +63,8 @@ def _resolve(units: list[Unit]) -> None:
             unit.actions[0].modified(Modifiers(repeats=unit.again[0]))
         _carry_side(unit, done)
         for action in unit.actions:
+            if action.state and done and done[-1].entry.move in ("sit_down", "kneel"):  # "sits, then stands"
+                action.entry, action.state = LEXICON["stand_up"], False
             _name_other_side(action, done)
             done.append(action)
 

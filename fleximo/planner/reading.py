@@ -102,13 +102,18 @@ class _Reader(ActReader):
         found = amounts.read_seconds(self.tokens, self.at)
         if found is not None:
             return self.length_of_time(*found)
+        rhythm = amounts.read_seconds(self.tokens, self.at + 1) if self.word() == "every" else None
+        if rhythm is not None:
+            self.unit.unmatched.append((self.at, rhythm[1]))
+            self.at = rhythm[1]
+            return True
         degrees = amounts.read_degrees(self.tokens, self.at)
         if degrees is not None:
             return self.attach(Modifiers(degrees=degrees[0]), degrees[1])
         count = amounts.read_count(self.tokens, self.at)
         if self.word() == "once" and self.word(1) in PRONOUNS | DETERMINERS and self.previous == "start":
             return False
-        if count is not None and not (count[1] == self.at + 1 and self.noun_place(self.at)):
+        if count is not None and not (self.word() in ADJECTIVES and self.noun_place(self.at)):
             return self.attach(Modifiers(repeats=count[0]), count[1])
         named = amounts.read_unshown(self.tokens, self.at)
         if named is not None and self.unit.actions:
@@ -116,7 +121,7 @@ class _Reader(ActReader):
             self.at = named
             return True
         speed = amounts.read_speed(self.tokens, self.at)
-        if speed is not None and not self.noun_place(self.at):
+        if speed is not None and not (self.word() in ADJECTIVES and self.noun_place(self.at)):
             return self.attach(Modifiers(speed=speed[0]), speed[1])
         return False
 
@@ -173,7 +178,10 @@ class _Reader(ActReader):
             return self.attach(Modifiers(sides=direction[0]), direction[1])
         if self.previous == "det" and not self.unit.actions and self.noun_follows(direction[1]):
             return False  # "the back yard", "a forward motion"
-        self.name_missing_direction(direction[0], direction[1])
+        if self.missing_direction(direction[0]):
+            self.unit.unmatched.append((self.at, direction[1]))
+            self.at = direction[1]
+            return True
         return self.attach(Modifiers(directions=direction[0]), direction[1])
 
     def noun_follows(self, index: int) -> bool:
@@ -192,16 +200,15 @@ class _Reader(ActReader):
             return True
         return self.attach(Modifiers(sides=sides), after)
 
-    def name_missing_direction(self, directions: tuple[str, ...], after: int) -> None:
-        """Reports a way that a travelling move cannot take: "runs backward", "walks in a circle"."""
+    def missing_direction(self, directions: tuple[str, ...]) -> bool:
+        """Whether a travelling move cannot go this way: "runs backward", "walks in a circle"."""
         entry = self.unit.actions[-1].entry if self.unit.actions else None
         if entry is None or entry.kind != "travel":
-            return
-        known = {*entry.directions, "back", "up", "down", "none", "to and fro"}
+            return False
+        known = {*entry.directions, "back", "away", "up", "down", "none", "to and fro"}
         if "left" in entry.directions:
             known.add("side")
-        if not set(directions) <= known:
-            self.unit.unmatched.append((self.at, after))
+        return not set(directions) <= known
 
     def sided_noun(self, after: int) -> bool:
         """ "a left jab": the side of the noun behind it."""
@@ -294,7 +301,8 @@ class _Reader(ActReader):
             return "subject"  # "have her bow"
         if amounts.is_vague(self.tokens, self.at):
             return ""
-        if word in PRONOUNS or (word in PEOPLE and self.previous != "prep"):
+        acting = self.previous == "subject" and word.endswith("s")  # "the lady fans herself"
+        if word in PRONOUNS or (word in PEOPLE and self.previous != "prep" and not acting):
             return "subject"
         if word in DETERMINERS:
             return "det" if self.previous not in ("prep", "with") else "prep"
@@ -309,7 +317,7 @@ class _Reader(ActReader):
             return ""
         if word in ADJECTIVES | set(MANY) or number_of(self.tokens[self.at]) is not None:
             return "" if self.previous in ("start", "det", "prep", "with", "aux", "light") else "noun"
-        if word in BODY_PARTS | PEOPLE:
+        if word in BODY_PARTS or (word in PEOPLE and not acting):
             return "noun"
         return None
 

@@ -116,6 +116,8 @@ def _turned(degrees: float, direction: str | None, repeats: int | None) -> tuple
 
 def _direction(action: Action, direction: str | None) -> str | None:
     entry = action.entry
+    if direction == "away":
+        return "back" if entry.move in _TURNING_BACK else action.variant.direction
     if direction == "back":
         if entry.move == "walk" and action.stepping:
             return "backward"

@@ -286,13 +286,14 @@ DIRECTION_PHRASES: Mapping[tuple[str, ...], str] = MappingProxyType(
         "around",
     )
     | dict.fromkeys(
-        _phrases("away,back,away from the camera,away from the viewer,away from us,back again,back to the start"),
+        _phrases("back,back again,back to the start"),
         "back",
     )
     | dict.fromkeys(
         _phrases("back and forth,to and fro,forth and back,forward and backward,forwards and backwards"), "to and fro"
     )
-    | dict.fromkeys(_phrases("up and down,in and out"), "none")
+    | dict.fromkeys(_phrases("up and down,in and out,from side to side,side to side"), "none")
+    | dict.fromkeys(_phrases("away,away from the camera,away from the viewer,away from us"), "away")
 )
 
 SLOW, FAST = 0.71, 1.39  # 1.4 times the time, and the time divided by 1.39
