@@ -11,14 +11,12 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from backend.models.draft.bones import link_index
 from backend.models.draft.compositor import draw_placed
 from backend.models.draft.notices import puppet_notices
-from backend.models.draft.order import drawing_order
-from backend.models.draft.pose import poses, read_target
+from backend.models.draft.pose import read_target
 from backend.models.draft.puppet import Puppet, build_puppet
+from backend.models.draft.sequence import Sequence
 from backend.models.draft.shadow import draw_shadow
-from backend.models.draft.warp import boxes, place
 from backend.photo import decode_photo
 from backend.stages import Progress, silent
 from fleximo.errors import Notice
@@ -60,19 +58,14 @@ class DraftPuppet:
         """The frames `job.frames`; each depends on its own row of the track alone, but for ties in depth."""
         puppet = self.puppet(job)
         start, stop = job.frames
-        target = read_target(puppet.rest, job.signal.track, job.camera, job.person.stature_m)
-        moved = poses(puppet.rest, target)
-        order = drawing_order(target, moved.links[:, link_index("neck"), 3])
-        names = [piece.name for piece in puppet.pieces]
-        found = boxes(list(puppet.pieces), moved, job.size)
+        sequence = Sequence(puppet, job)
         frames = np.empty((stop - start, job.size[1], job.size[0], 3), np.uint8)
         for i in range(start, stop):
             canvas = puppet.scene.copy()
             for shadow in puppet.shadows:
-                draw_shadow(canvas, shadow, *target.footing(shadow.side, i))
-            visible = [names.index(name) for name in order[i] if name in names]
-            for placed in place(list(puppet.pieces), visible, found[i], moved, i):
-                draw_placed(canvas, puppet.pieces[placed.piece].texture, placed)
+                draw_shadow(canvas, shadow, *sequence.target.footing(shadow.side, i))
+            for placed in sequence.frame(i):
+                draw_placed(canvas, placed)
             cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB, dst=frames[i - start])
             progress((i + 1 - start) / (stop - start), f"frame {i + 1} of {stop}")
         return Video(frames, job.fps)

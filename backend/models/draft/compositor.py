@@ -13,13 +13,15 @@ from fleximo.arrays import FloatArray
 __all__ = ["draw_patch", "draw_placed"]
 
 
-def draw_placed(canvas: FloatArray, texture: FloatArray, placed: Placed) -> None:
+def draw_placed(canvas: FloatArray, placed: Placed) -> None:
     """Draws one piece onto `canvas` (H,W,4) uint8, in place."""
     x0, y0, x1, y1 = placed.box
     rows, columns = placed.grid.shape[:2]
     source = cv2.resize(placed.grid, (columns * CELL, rows * CELL), interpolation=cv2.INTER_LINEAR)
     source = source[CELL : CELL + y1 - y0, CELL : CELL + x1 - x0]
-    patch = cv2.remap(texture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0))
+    patch = cv2.remap(
+        placed.texture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0)
+    )
     draw_patch(canvas, patch, x0, y0)
 
 

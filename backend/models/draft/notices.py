@@ -51,8 +51,8 @@ def _turned(rest: RestPose, target: Target, start: int, stop: int) -> Notice | N
         return None
     return Notice(
         "turn_clamped",
-        f"In {int(beyond.sum())} of {stop - start} frames the body turns more than {TURN_LIMIT_DEGREES:.0f} degrees away "
-        "from the photo; one photo has no side view, so the draft shows its front.",
+        f"In {int(beyond.sum())} of {stop - start} frames the body turns more than {TURN_LIMIT_DEGREES:.0f} degrees "
+        "away from the photo; one photo has no side view, so the draft shows its front.",
         "Choose a motion that faces the camera, or another engine.",
     )
 

@@ -382,6 +382,11 @@ def _turn(maps: FloatArray) -> FloatArray:
     return _angle(maps[:, 11:13]) - _angle(maps[:, 0:2])
 
 
+def _foreshortening(maps: FloatArray) -> FloatArray:
+    """(T,) the share of a bone's length that is seen, 1 for rigid parts."""
+    return np.asarray(maps[:, 7] / np.maximum(maps[:, 8], 1e-6))
+
+
 def _limb_links(
     links: FloatArray,
     rest: RestPose,
@@ -409,7 +414,8 @@ def _limb_links(
         row[:, 2] = 0.5 - (slope * joint).sum(axis=-1)
         # Half-way between two maps that are turned far apart lies nothing sensible: the pieces go stiff.
         bend = np.degrees(np.abs(_wrap(_turn(outer_map) - _turn(inner_map))))
-        row[:, 3] = 1.0 - smoothstep((bend - 50.0) / 60.0)
+        shown = np.minimum(_foreshortening(outer_map), _foreshortening(inner_map))
+        row[:, 3] = (1.0 - smoothstep((bend - 50.0) / 60.0)) * smoothstep((shown - 0.3) / 0.4)
         row[:, 4:6] = joint
         row[:, 6] = 1.0 / (_JOINT_RADII[name] * rest.torso_px * growth)
         inner, inner_map = outer, outer_map

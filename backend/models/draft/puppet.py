@@ -13,9 +13,10 @@ import numpy as np
 from backend.models.draft.background import empty_scene, place_image, place_mask
 from backend.models.draft.bones import LINKS
 from backend.models.draft.cut import Limb, cut_limbs, find_limbs
+from backend.models.draft.hands import skin_colour
 from backend.models.draft.matte import soft_alpha
 from backend.models.draft.pieces import Cutting, Piece, cut_pieces
-from backend.models.draft.rest import HAND_START, SIDES, RestPose, rest_pose
+from backend.models.draft.rest import ARMS, HAND_START, SIDES, RestPose, rest_pose
 from backend.models.draft.shadow import Shadow, find_shadows, shadow_zone
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Framing
@@ -37,6 +38,7 @@ class Puppet:
     rest: RestPose
     limbs: tuple[Limb, ...]
     hands_seen: dict[str, bool]
+    skin: dict[str, FloatArray]  # side -> (3,) RGB of the hand
 
 
 def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
@@ -74,7 +76,21 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
         rest,
         limbs,
         hands_seen,
+        {side: _skin(image, working, side) for side in SIDES},
     )
+
+
+def _skin(image: FloatArray, rest: RestPose, side: str) -> FloatArray:
+    """(3,) RGB: the forearm's colour where it is bare, that is like the face, else the face's."""
+    face = skin_colour(image, rest.points[[0]] - 0.03 * rest.torso_px * rest.down, 0.05 * rest.torso_px)
+    _, elbow, wrist = ARMS[side]
+    if not rest.has(elbow, wrist):
+        return face
+    places = np.array([rest.points[elbow] * (1 - t) + rest.points[wrist] * t for t in (0.8, 0.88, 0.96)])
+    arm = skin_colour(image, places, 0.02 * rest.torso_px)
+    tint = np.abs(arm / max(float(arm.sum()), 1.0) - face / max(float(face.sum()), 1.0)).sum()
+    ratio = float(arm.sum()) / max(float(face.sum()), 1.0)
+    return arm if tint < 0.12 and 0.55 < ratio < 1.7 else face
 
 
 def _padding(person: Person, framing: Framing) -> tuple[int, int, int, int]:

@@ -14,16 +14,16 @@ from backend.models.draft.pieces import Piece
 from backend.models.draft.pose import Poses
 from fleximo.arrays import FloatArray
 
-__all__ = ["CELL", "Placed", "boxes", "place"]
+__all__ = ["CELL", "Placed", "boxes", "place", "place_flat"]
 
 CELL = 8  # px between grid nodes; node k of a box lies at its edge + CELL * k - CELL / 2
 
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """One piece in one frame."""
+    """One texture in one frame."""
 
-    piece: int  # index among the puppet's pieces
+    texture: FloatArray  # (h,w,4) uint8 RGBA, colours multiplied by alpha
     box: tuple[int, int, int, int]  # x0, y0, x1, y1 canvas px
     grid: FloatArray  # (rows,columns,2) float32 px of the texture, pixel centres at whole numbers
 
@@ -45,21 +45,32 @@ def boxes(pieces: list[Piece], poses: Poses, size: tuple[int, int]) -> FloatArra
     return found
 
 
-def place(pieces: list[Piece], order: list[int], frame_boxes: FloatArray, poses: Poses, frame: int) -> list[Placed]:
-    """The grids of the pieces `order` (back to front) in frame `frame`, without those out of the picture."""
+def place_flat(texture: FloatArray, x0: int, y0: int) -> Placed:
+    """A texture laid on the canvas as it is; it must lie inside."""
+    height, width = texture.shape[:2]
+    columns = np.arange((width + CELL - 1) // CELL + 2, dtype=np.float32) * CELL - (CELL + 1) / 2
+    rows = np.arange((height + CELL - 1) // CELL + 2, dtype=np.float32) * CELL - (CELL + 1) / 2
+    grid = np.stack(np.meshgrid(columns, rows), axis=-1)
+    return Placed(texture, (x0, y0, x0 + width, y0 + height), grid)
+
+
+def place(
+    pieces: list[Piece], order: list[int], frame_boxes: FloatArray, poses: Poses, frame: int
+) -> dict[int, Placed]:
+    """The pieces `order` in frame `frame` by index, without those out of the picture."""
     visible = [p for p in order if (frame_boxes[p, 2:] > frame_boxes[p, :2]).all()]
     if not visible:
-        return []
+        return {}
     nodes, counts, shapes = _nodes(frame_boxes, visible)
     of = np.repeat(np.arange(len(visible)), counts)
     source = _blend(pieces, visible, nodes, of, poses, frame)
     _bulge(pieces, visible, source, counts, poses.face_shift[frame])
     origins = np.array([pieces[p].origin for p in visible], dtype=np.float64) + 0.5
     source = (source - origins[of]).astype(np.float32)
-    placed, start = [], 0
+    placed, start = {}, 0
     for p, count, shape in zip(visible, counts, shapes):
         box = tuple(int(value) for value in frame_boxes[p])
-        placed.append(Placed(p, box, source[start : start + count].reshape(*shape, 2)))
+        placed[p] = Placed(pieces[p].texture, box, source[start : start + count].reshape(*shape, 2))
         start += count
     return placed
 
