@@ -39,7 +39,8 @@ def squat(cue: Cue) -> Tracks:
     tracks.turn_pelvis(pitch=28.0 * down)
     tracks.bend_spine(pitch=18.0 * down)
     tracks.turn_head(pitch=-32.0 * down)
-    front = ArmPose((0.17, 0.30, 0.42), (0.7, -0.7, 0.0), (-0.05, 0.1, 1.0), (0.0, -1.0, 0.1))
+    # The chest leans by 46 degrees: what is level in the world points up from it.
+    front = ArmPose((0.18, 0.45, 0.38), (0.8, -0.6, 0.2), (-0.05, 0.7, 0.7), (0.0, -0.7, 0.7))
     for i, side in enumerate(SIDES):
         tracks.set_arm(side, arm_keys(cue, side, [(time, front if value else HANGING) for time, value in keys]))
         tracks.knees[:, i] += down[:, None] * np.array([0.28 * cue.body.sign(side), 0.0, 0.0])

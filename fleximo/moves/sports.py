@@ -62,7 +62,7 @@ def jump(cue: Cue) -> Tracks:
     travel = (tracks.balls - tracks.balls[:1]).mean(axis=1) * np.array([1.0, 0.0, 1.0])
     deep = flow(cue.t, crouch)
     # hermite in the air is a parabola only where the speeds fit the height: they do, by v = g T / 2
-    tracks.pelvis += travel + _column(hermite(cue.t, knots) * scale, 1) + _column(-0.17 * deep * scale, 2)
+    tracks.pelvis += travel + _column(hermite(cue.t, knots) * scale, 1) + _column(-0.19 * deep * scale, 2)
     tracks.turn_pelvis(pitch=26.0 * deep)
     tracks.bend_spine(pitch=20.0 * deep)
     tracks.turn_head(pitch=-30.0 * deep)
@@ -130,14 +130,21 @@ def kick(cue: Cue) -> Tracks:
     period = cue.end / cue.repeats
     guard_in, guard_out = min(0.22, 0.2 * cue.end), cue.end - min(0.3, 0.25 * cue.end)
     for k in range(cue.repeats):
-        side = cue.direction if cue.direction in SIDES else _side_of(cue, k)
-        _kick_once(cue, tracks, str(side), k * period, period)
+        _kick_once(cue, tracks, _kicking_side(cue, k), k * period, period)
     guard = ArmPose((0.18, 0.12, 0.28), (0.7, -0.9, -0.2), (-0.2, 0.8, 0.6), (-1.0, 0.0, 0.0))
+    swung = ArmPose((0.38, -0.20, -0.04), (0.6, -0.2, -1.0), (0.3, -0.9, 0.2), (-1.0, 0.0, 0.2))
     for side in SIDES:
-        keys = [(0.0, HANGING), (guard_in, guard), (guard_out, guard), (cue.end, HANGING)]
-        tracks.set_arm(side, arm_keys(cue, side, keys))
+        keys = [(0.0, HANGING), (guard_in, guard)]
+        for k in range(cue.repeats):
+            if _kicking_side(cue, k) == side:  # the arm of the leg goes against it, as in a step
+                keys += [((k + share) * period, pose) for share, pose in ((0.34, guard), (0.54, swung), (0.74, guard))]
+        tracks.set_arm(side, arm_keys(cue, side, [*keys, (guard_out, guard), (cue.end, HANGING)]))
         _hold_shape(cue, tracks, side, "fist", guard_in, guard_out - 0.1)
     return tracks
+
+
+def _kicking_side(cue: Cue, k: int) -> str:
+    return cue.direction if cue.direction in SIDES else _side_of(cue, k)
 
 
 def _kick_once(cue: Cue, tracks: Tracks, side: str, start: float, period: float) -> None:

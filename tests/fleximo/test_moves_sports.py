@@ -265,7 +265,7 @@ def test_catch_reaches_out_with_both_hands_and_draws_in(direction: str | None) -
     wrists = [local_to_body(motion, f"{side}_wrist") for side in SIDES]
     chest = local_to_body(motion, "spine3")
     out = np.minimum(*(np.linalg.norm(wrist - chest, axis=1) for wrist in wrists))
-    near = np.linalg.norm(wrists[0] - wrists[1], axis=1) < 0.36
+    near = np.linalg.norm(wrists[0] - wrists[1], axis=1) < 0.46
     tips = np.linalg.norm(place(motion, "left_middle_tip") - place(motion, "left_wrist"), axis=1)
     far = (out > 0.44) & (tips > 0.172)
     assert visits(far & near) == 2
