@@ -375,9 +375,10 @@ _ENTRIES = (
         kind="gesture",
         period_s=2.4,
         phrases=_words(
-            "raise/lift/hold/throw/put/stretch/reach * arm/hand * up/overhead, raise/lift * arm/hand, "
-            "raise/lift/hold/throw/put * arm/hand * in/into the air, hold/put * arm/hand * above/over * head, "
-            "reach up/overhead, reach for the sky/ceiling, throw up * arm/hand, put/hold up * arm/hand"
+            "raise/lift/hold/throw/put/stretch/reach * arm/hand/fist * up/overhead, raise/lift * arm/hand/fist, "
+            "raise/lift/hold/throw/put * arm/hand/fist * in/into the air, "
+            "hold/put * arm/hand/fist * above/over * head, "
+            "reach up/overhead, reach for the sky/ceiling, throw up * arm/hand/fist, put/hold up * arm/hand/fist"
         ),
         nouns=_words(
             "arm raised, hand raised, arm up, hand up, arm in the air, hand in the air, arm raise, raised arm, "

@@ -100,7 +100,10 @@ class ActReader(Cursor):
         """A participle behind the person, or the verb of "who stands by the door"."""
         if self.relative and self.previous in ("subject", "aux"):
             return any(base in DESCRIBING_VERBS for base, _ in verb_forms(self.word()))
-        return self.word() in DESCRIBING and self.previous == "subject" and not self.unit.progressive
+        before = self.units[-1] if self.units else None
+        apposed = before is not None and before.subject and not before.actions and "comma" in self.unit.marks
+        place = self.previous == "subject" or (apposed and self.previous == "start")
+        return self.word() in DESCRIBING and place and not self.unit.progressive
 
     def skip_description(self) -> bool:
         self.at += 1
@@ -234,12 +237,12 @@ class ActReader(Cursor):
             self.at += 2
             return True
         light = bases & LIGHT_VERBS
-        if light and self.previous != "prep":
+        if light and (self.previous != "prep" or self.word(-1) == "by"):
             self.unit.light = sorted(light)[0]
             self.light_open, self.previous = True, "light"
             self.at += 1
             return True
-        if bases & OUTSIDE_VERBS:
+        if bases & OUTSIDE_VERBS or forms[0][1] == "ing":
             return self.outside_verb(forms[0][1])
         return False
 

@@ -237,6 +237,8 @@ def read_again(tokens: list[Token], index: int) -> tuple[int, bool, int] | None:
         return 1, False, index + 3
     if word == "another" and following == "time":
         return 1, False, index + 2
+    if word in COUNT_WORDS and following == "more":
+        return COUNT_WORDS[word], False, index + 2
     amount = read_quantity(tokens, index)
     if word == "another":
         amount = read_quantity(tokens, index + 1)

@@ -76,7 +76,7 @@ class Cursor:
         unit = self.unit
         if (
             unit.light
-            and unit.light not in _SILENT_LIGHT
+            and (unit.light not in _SILENT_LIGHT or self.with_noun == "next")  # "ends with a curtsy"
             and not unit.actions
             and not unit.unmatched
             and not unit.again

@@ -218,7 +218,11 @@ class _Sentence:
         if index != 0 or unit.subject or unit.marks & _SUBORDINATE or len(self.units) < 2:
             return False
         following = self.units[1]
-        if not unit.actions or unit.actions[0].form != "ing" or len(self.new_steps(unit)) != 1:
+        if (
+            not unit.actions
+            or not (unit.actions[0].form == "ing" or unit.actions[0].link == "layer")
+            or len(self.new_steps(unit)) != 1
+        ):
             return False
         lasting = unit.actions[0].entry.kind != "gesture" or unit.actions[0].entry.mask != "body"
         return "comma" in following.marks and following.subject and bool(following.actions) and lasting

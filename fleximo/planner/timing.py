@@ -88,6 +88,8 @@ def _pieces(action: Action) -> Iterator[_Piece]:
         directions, repeats = _turned(said.degrees, directions[0], repeats)
     if said.degrees is not None and entry.move == "spin_dance":
         repeats = (repeats or 1) * max(1, round(min(said.degrees, 7200.0) / 360.0))
+    pieces = len(dict.fromkeys(sides)) * len(dict.fromkeys(directions))
+    seconds = None if seconds is None else seconds / pieces
     for side in dict.fromkeys(sides):
         for direction in dict.fromkeys(directions):
             yield _Piece(action, side, direction, repeats, seconds)

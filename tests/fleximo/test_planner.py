@@ -88,6 +88,14 @@ def test_the_sentences_name_every_move() -> None:
     assert named == set(MOVES)
 
 
+def test_the_dictionary_holds_every_move_with_a_length() -> None:
+    assert tuple(LEXICON) == MOVES
+    for entry in LEXICON.values():
+        assert entry.period_s > 0.0
+        assert entry.seconds(entry.default_repeats) >= 0.5, entry.move
+        assert entry.default_side is not None or not entry.one_sided, entry.move
+
+
 def test_a_plan_takes_milliseconds() -> None:
     planner = RulePlanner()
     spent = []
@@ -324,6 +332,11 @@ def test_seconds_of_a_layer_are_those_of_the_whole() -> None:
 )
 def test_nouns_against_verbs(text: str, expected: list[str]) -> None:
     assert moves(text) == expected
+
+
+def test_seconds_are_shared_by_sides() -> None:
+    made = plan("He punches with alternating hands for 6 seconds.")
+    assert [(segment.side, segment.seconds) for segment in made.segments] == [("left", 3.0), ("right", 3.0)]
 
 
 def test_holding_keeps_the_last_pose() -> None:
