@@ -222,6 +222,17 @@ def test_an_arm_cut_off() -> None:
     assert person.confidence[RIGHT_HAND].max() == 0.0
 
 
+def test_hidden_limbs_inside_the_frame() -> None:
+    table, pillar = rgb_of("anna"), rgb_of("kenji")
+    table[560:] = (120, 90, 60)
+    pillar[240:640, 60:215] = cv2.resize(pillar[240:640, :60], (155, 400))
+    for picture, hidden, seen in ((table, ["left leg", "right leg"], "arm"), (pillar, ["right arm"], "le")):
+        person = detect(encoded(picture))
+        assert codes(person) == ["limb_out_of_frame"]
+        assert all(limb in person.notices[0].message for limb in hidden)
+        assert seen not in person.notices[0].message
+
+
 def test_nobody() -> None:
     wall = np.tile(rgb_of("anna")[:60, :500], (10, 1, 1))
     rng = np.random.default_rng(0)
@@ -252,6 +263,14 @@ def test_two_people_and_the_choice_between_them() -> None:
     assert caught.value.code == "no_such_person"
     with pytest.raises(FleximoError, match="point x, y"):
         detect(photo, choose=[1.0])
+
+
+def test_a_row_of_people_in_a_wide_photo() -> None:
+    """Faces are looked for square by square; over the whole of a wide picture they would be too small."""
+    row = np.hstack([cv2.resize(rgb_of(name), (288, 512), interpolation=cv2.INTER_AREA) for name in 2 * NAMES])
+    person = detect(encoded(row), choose=3)
+    assert "6 people" in person.notices[0].message
+    assert np.mean(list(errors(person, body_of("anna") / 2.0 + [3 * 288, 0]).values())) <= 0.07
 
 
 def test_people_who_overlap_are_told_apart() -> None:

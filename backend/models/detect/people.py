@@ -16,7 +16,7 @@ __all__ = ["find_people", "trunk_px"]
 
 _SHOULDERS, _HIPS = [11, 12], [23, 24]
 _HEAD = slice(0, 11)
-_MAX_PEOPLE = 5
+_MAX_PEOPLE = 8
 _SMALL = 0.45  # of the photo's longer side: below it a second look at a crop pays
 
 _Box = tuple[int, int, int, int]  # left, top, right, bottom; half-open
@@ -28,7 +28,7 @@ def find_people(rgb: Rgb) -> list[Sighting]:
     Where the face detector finds several faces, each person is looked at without the others' faces, for MediaPipe
     melts people who stand close into one. Then whoever is seen once those found so far are painted over is added.
     """
-    faces = find_faces(rgb)
+    faces = _all_faces(rgb)
     people: list[Sighting] = []
     if len(faces) > 1:
         for i, face in enumerate(faces[:_MAX_PEOPLE]):
@@ -50,6 +50,21 @@ def find_people(rgb: Rgb) -> list[Sighting]:
 def trunk_px(sighting: Sighting) -> float:
     """Mid-shoulder to mid-hip in px."""
     return float(np.linalg.norm(sighting.body_px[_SHOULDERS].mean(axis=0) - sighting.body_px[_HIPS].mean(axis=0)))
+
+
+def _all_faces(rgb: Rgb) -> FloatArray:
+    """(N,4) the faces of a picture; of a wide one, where people stand side by side, searched square by square."""
+    height, width = rgb.shape[:2]
+    faces = find_faces(rgb)
+    if width < 1.5 * height or height < 64:
+        return faces
+    for left in np.linspace(0, width - height, round(2 * width / height)).astype(int):
+        for face in find_faces(rgb[:, left : left + height]) + [left, 0, left, 0]:
+            middles = (faces[:, :2] + faces[:, 2:] - face[:2] - face[2:]) / 2.0
+            cut = face[0] < left + 2 or face[2] > left + height - 2
+            if not cut and not (np.abs(middles).max(axis=1) < 0.5 * (face[2:] - face[:2]).max()).any():
+                faces = np.vstack([faces, face])
+    return faces
 
 
 def _first(rgb: Rgb, faces: FloatArray) -> Sighting | None:
