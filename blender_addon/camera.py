@@ -17,7 +17,7 @@ from fleximo.errors import FleximoError
 
 from . import axes
 
-__all__ = ["make_camera", "show_background"]
+__all__ = ["background_of", "make_camera", "show_background"]
 
 _SENSOR_MM = 36.0
 # Canvas pixels across the width of the camera frame: the canvas touches the frame on two sides.
@@ -72,6 +72,12 @@ def _drive(lens: Any, path: str, scene: Any, expression: str) -> None:
         target = variable.targets[0]
         target.id_type, target.id, target.data_path = "SCENE", scene, source
     driver.expression = expression
+
+
+def background_of(holder: Any) -> Any:
+    """The picture behind the view through the camera `holder`, None where there is none."""
+    backgrounds = holder.data.background_images
+    return backgrounds[0].image if backgrounds else None
 
 
 def show_background(holder: Any, image: Any) -> None:

@@ -23,11 +23,10 @@ Pixels = npt.NDArray[np.float32]  # (H,W,4) RGBA 0..1, the top row first
 _ORIENTATION_TAG = 0x0112
 
 
-def canvas_image(path: Path, framing: Framing, name: str) -> Any:
-    """A packed image of the canvas with the photo of `path` on it; replaces the image of that name."""
+def canvas_image(path: Path, framing: Framing, name: str, former: Any = None) -> Any:
+    """A packed image of the canvas with the photo of `path` on it; takes the place of the image `former`."""
     canvas = place_on_canvas(_upright(path, framing.photo_size), framing)
     height, width = canvas.shape[:2]
-    former = bpy.data.images.get(name)
     image = bpy.data.images.new(name, width, height, alpha=True)
     if former is not None:
         former.user_remap(image)

@@ -12,7 +12,15 @@ import bpy
 
 from fleximo.data_folder import data_folder
 
-__all__ = ["CLASSES", "FLEXIMO_AP_preferences", "preferences", "server_folder", "user_folder", "video_folder"]
+__all__ = [
+    "CLASSES",
+    "FLEXIMO_AP_preferences",
+    "preferences",
+    "server_folder",
+    "stored_path",
+    "user_folder",
+    "video_folder",
+]
 
 
 class FLEXIMO_AP_preferences(bpy.types.AddonPreferences):
@@ -68,6 +76,13 @@ def video_folder() -> Path:
     if bpy.data.filepath:
         return Path(bpy.path.abspath("//fleximo"))
     return user_folder("videos")
+
+
+def stored_path(path: Path) -> str:
+    """How the .blend file names `path`: relative to itself, so that both may be moved, where it can be."""
+    if not bpy.data.filepath or path.drive != Path(bpy.data.filepath).drive:
+        return str(path)
+    return str(bpy.path.relpath(str(path)))
 
 
 CLASSES = (FLEXIMO_AP_preferences,)

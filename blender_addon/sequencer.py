@@ -9,11 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import bpy
-
 from fleximo.errors import FleximoError
 
 from . import compat
+from .preferences import stored_path
 
 __all__ = ["PROVENANCE", "free_channel", "insert_video"]
 
@@ -47,8 +46,7 @@ def insert_video(scene: Any, path: Path, *, start: int, frames: int, name: str, 
     strips = compat.strips_of(scene)
     channel = free_channel(strips, start, start + frames)
     former = [strip for strip in strips if provenance_of(strip).get("take") == provenance["take"]]
-    shown = bpy.path.relpath(str(path)) if bpy.data.filepath and _same_drive(path) else str(path)
-    strip = strips.new_movie(name=name, filepath=shown, channel=channel, frame_start=start)
+    strip = strips.new_movie(name=name, filepath=stored_path(path), channel=channel, frame_start=start)
     found = compat.strip_frame_count(strip)
     if found != frames:
         strips.remove(strip)
@@ -70,7 +68,3 @@ def provenance_of(strip: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _same_drive(path: Path) -> bool:
-    return path.drive == Path(bpy.data.filepath).drive

@@ -114,7 +114,7 @@ class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
 
 
 def _key_on_take(scene: Any, take: Any, motion: Motion) -> None:
-    if take.armature is None or take.armature.name not in scene.objects:
+    if take.armature is None or scene.objects.get(take.armature.name) != take.armature:
         take.armature = armature.build_armature(motion.rig, take.name, scene)
     armature.key_motion(take.armature, motion, take.frame_start, take.name)
     properties.forget_fit(take)

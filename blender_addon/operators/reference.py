@@ -127,10 +127,11 @@ def _fit(scene: Any, take: Any) -> None:
     framing = frame_photo(person.photo_size, size, person)
     fitted = fit_camera(person, framing)
     shot.store_camera(take, fitted, framing)
-    name = f"{take.name} camera"
-    existing = take.camera if take.camera is not None and take.camera.name in scene.objects else None
-    take.camera = camera.make_camera(scene, fitted, name, existing)
-    camera.show_background(take.camera, photo.canvas_image(photo_path(take), framing, f"{take.name} photo"))
+    existing = take.camera if take.camera and scene.objects.get(take.camera.name) == take.camera else None
+    take.camera = camera.make_camera(scene, fitted, f"{take.name} camera", existing)
+    former = camera.background_of(take.camera)
+    image = photo.canvas_image(photo_path(take), framing, f"{take.name} photo", former)
+    camera.show_background(take.camera, image)
     scene.camera = take.camera
 
 

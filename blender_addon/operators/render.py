@@ -18,7 +18,7 @@ from fleximo.job import RenderJob
 from fleximo.pose_track import PoseTrack
 
 from .. import compat, properties, remote, sampling, sequencer, shot
-from ..preferences import server_folder, video_folder
+from ..preferences import server_folder, stored_path, video_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, session
 from .reference import read_photo
@@ -84,7 +84,8 @@ def scene_of(uid: str) -> Any:
 def _remember(take: Any, rendered: remote.Rendered, start: int) -> None:
     take.job = rendered.job
     take.master_digest = rendered.master_digest
-    take.master, take.video, take.track = str(rendered.master), str(rendered.video), str(rendered.track)
+    files = (rendered.master, rendered.video, rendered.track)
+    take.master, take.video, take.track = (stored_path(path) for path in files)
     take.rendered_start, take.rendered_frames = start, rendered.frames
 
 

@@ -95,6 +95,9 @@ def test_sampling_sees_hand_edits_and_the_objects_own_place(addon: Any, scene: A
     wanted = np.stack((edited.root[:, 2] + 0.5, edited.root[:, 1] + 0.25, -edited.root[:, 0]), axis=-1)
     assert np.abs(placed.root - wanted).max() < 1e-5
     assert np.abs(rot.angle_between(placed.rotations[:, 1:], edited.rotations[:, 1:])).max() < 1e-4
+    before, after = edited.joints(), placed.joints()
+    wanted = np.stack((before[..., 2] + 0.5, before[..., 1] + 0.25, -before[..., 0]), axis=-1)
+    assert np.abs(after - wanted).max() < 1e-4
 
 
 def test_keys_are_typed_generated_and_the_former_action_is_kept(addon: Any, scene: Any) -> None:

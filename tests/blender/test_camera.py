@@ -94,7 +94,7 @@ def test_the_canvas_picture_is_the_photo_placed_by_the_framing(addon: Any, scene
         left, top = (int(4 * (x - 30)), int(4 * (y - 20)))
         wanted = photo[top : top + 4, left : left + 4].mean(axis=(0, 1))
         assert np.abs(pixels[y, x, :3] - wanted).max() < 0.01
-    again = addon("photo").canvas_image(PEOPLE / "anna.jpg", framing, "canvas")
+    again = addon("photo").canvas_image(PEOPLE / "anna.jpg", framing, "canvas", image)
     assert again.name == "canvas" and len(bpy.data.images) == 1
 
 

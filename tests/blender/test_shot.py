@@ -83,6 +83,20 @@ def test_what_no_longer_holds_is_forgotten(addon: Any, scene: Any, take: Any) ->
     assert take.person == "" and not bpy.ops.fleximo.fit_camera.poll()
 
 
+def test_takes_of_one_name_keep_their_own_camera_and_picture(addon: Any, scene: Any, take: Any) -> None:
+    bpy.ops.fleximo.fit_camera()
+    first = take.camera
+    picture = addon("camera").background_of(first)
+    person = take.person
+    other = addon("properties").add_take(scene)
+    other.name = scene.fleximo.takes[0].name
+    other.photo, other.person = str(PHOTO), person
+    for _ in range(2):
+        assert bpy.ops.fleximo.fit_camera() == {"FINISHED"}
+    assert other.camera != first and addon("camera").background_of(first) == picture
+    assert len(bpy.data.images) == 2 and scene.camera == other.camera
+
+
 def test_another_photo_under_the_same_name_is_noticed(addon: Any, scene: Any, take: Any, tmp_path: Path) -> None:
     copied = tmp_path / "photo.jpg"
     copied.write_bytes(PHOTO.read_bytes())
@@ -105,7 +119,9 @@ def test_a_take_survives_saving_and_loading(addon: Any, scene: Any, take: Any, t
     loaded = bpy.context.scene
     (again,) = loaded.fleximo.takes
     assert job_of(addon, loaded, again).digest == before.digest
-    assert addon("preferences").video_folder() == tmp_path / "fleximo"
+    preferences = addon("preferences")
+    assert preferences.video_folder() == tmp_path / "fleximo"
+    assert preferences.stored_path(tmp_path / "fleximo" / "a.mp4").replace("\\", "/") == "//fleximo/a.mp4"
 
 
 def test_a_take_of_a_later_version_is_refused_in_words(addon: Any, scene: Any, take: Any) -> None:
