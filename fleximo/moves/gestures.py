@@ -1,4 +1,7 @@
-"""Moves of arms, head and trunk over a standing body. Each is one pure function from `Cue` to `Tracks`."""
+"""Moves of arms, head and trunk over a standing body. Each is one pure function from `Cue` to `Tracks`.
+
+The length of a cue says all about pace here: its `speed` is already in it.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,11 @@ def _lead(cue: Cue, wanted: float, share: float = 0.3) -> float:
     return min(wanted, share * cue.end)
 
 
+def _ample(period: float, easy: float) -> float:
+    """How wide a swing of `period` seconds can be made: all of it down to `easy` seconds, less below."""
+    return min(1.0, period / easy)
+
+
 def _lean(cue: Cue) -> float:
     """+1 where the left side acts, -1 for the right, 0 for both."""
     return 0.0 if cue.side == "both" else cue.body.sign(cue.side)
@@ -69,7 +77,7 @@ def wave(cue: Cue) -> Tracks:
     phase = np.clip((cue.t - begin) / max(end - up - begin, 1e-6), 0.0, 1.0) * cue.repeats
     on = envelope(cue.t, 0.4 * up, up, end - up, end - 0.4 * up)
     for side in cue.sides():
-        width = cue.vary(f"width {side}", 0.1)
+        width = cue.vary(f"width {side}", 0.1) * _ample((end - up - begin) / cue.repeats, 0.4)
         swing = -np.cos(2.0 * np.pi * phase) * width
         late = -np.cos(2.0 * np.pi * phase - 0.7) * width
         held = ArmPose((0.41, 0.33, 0.12), (0.7, -0.7, -0.1), (0.0, 1.0, 0.06), (0.0, 0.1, 1.0))
@@ -101,6 +109,7 @@ def clap(cue: Cue) -> Tracks:
     apart = np.abs(np.cos(np.pi * phase)) ** 1.25
     on = envelope(cue.t, 0.0, up, end - up, end)
     lift = cue.vary("height", 0.08)
+    apart = apart * _ample((end - 2.0 * up) / cue.repeats, 0.28)
     for side in SIDES:
         wrist = np.stack((0.030 + 0.150 * apart, (0.075 + 0.02 * apart) * lift, 0.335 - 0.035 * apart), axis=1)
         fingers = np.stack((-0.05 + 0.35 * apart, 0.75 - 0.1 * apart, np.full(cue.frames, 0.62)), axis=1)
@@ -136,7 +145,7 @@ def nod(cue: Cue) -> Tracks:
     wave_down = 0.5 - 0.5 * np.cos(2.0 * np.pi * phase)
     sharp = wave_down**1.2 - 0.22 * bump(phase % 1.0, 0.72, 1.0)
     fade = 1.0 - 0.18 * np.minimum(np.floor(phase), 2.0) if cue.liveliness else 1.0
-    depth = 27.0 * cue.vary("depth", 0.1) * fade * sharp
+    depth = 27.0 * cue.vary("depth", 0.1) * _ample(cue.end / cue.repeats, 0.3) * fade * sharp
     late = np.interp(cue.t - 0.05, cue.t, depth)
     tracks.turn_head(pitch=depth)
     tracks.bend_spine(pitch=0.16 * late)
@@ -149,7 +158,7 @@ def shake_head(cue: Cue) -> Tracks:
     phase = cue.t / max(cue.end, 1e-6) * cue.repeats
     edge = min(0.3, 0.25 * cue.end)
     on = envelope(cue.t, 0.0, edge, cue.end - edge, cue.end)
-    turn = 36.0 * cue.vary("width", 0.08) * on * np.sin(2.0 * np.pi * phase)
+    turn = 36.0 * cue.vary("width", 0.08) * _ample(cue.end / cue.repeats, 0.4) * on * np.sin(2.0 * np.pi * phase)
     late = np.interp(cue.t - 0.06, cue.t, turn)
     tracks.turn_head(turn=turn, pitch=6.0 * on, tilt=-0.10 * late)
     tracks.bend_spine(turn=-0.10 * late)
@@ -212,7 +221,7 @@ def raise_arms(cue: Cue) -> Tracks:
 
 
 def stretch(cue: Cue) -> Tracks:
-    """Reaches up with joined hands onto the toes, then bends to both sides; left first (direction right: right first)."""
+    """Reaches up with joined hands onto the toes, then bends to both sides; left first, or right if so directed."""
     tracks = standing(cue)
     body, t, end = cue.body, cue.t, cue.end
     period = end / cue.repeats

@@ -18,6 +18,7 @@ from fleximo.moves.posing import pose_arm, standing
 __all__ = ["march", "run", "turn", "walk"]
 
 _HEADINGS = {"backward": np.pi, "left": np.pi / 2, "right": -np.pi / 2}
+_QUICKEST_S = 0.27  # no step is quicker: sprinters make some 4 a second
 _SETTLE_S = 0.15  # stands before the first foot leaves and after the last one lands
 
 
@@ -105,8 +106,10 @@ def _course(cue: Cue, gait: _Gait, step_s: float, travel_rad: float, sideways: b
         inward = 0.0 if last else -gait.narrow * cue.body.scale * cue.body.sign(side)
         goal = place(total if last else float(path(middle)) + gait.ahead * cue.body.scale, inward)
         roll = min(gait.roll, 0.62 * step_s)
+        # A knee has no time to come up high in a very quick step.
+        height = gait.height * min(1.0, step_s / 0.42) if gait.height > 0.2 else gait.height
         steps.append(
-            Step(side, off, on, goal, gait.height, gait.push, gait.strike, roll, forward=gait.forward, tuck=gait.tuck)
+            Step(side, off, on, goal, height, gait.push, gait.strike, roll, forward=gait.forward, tuck=gait.tuck)
         )
     way = path(cue.t)
     pace = _pace(cue.t - begin, room, rise)
@@ -149,7 +152,7 @@ def walk(cue: Cue) -> Tracks:
     longer = float(np.clip(np.sqrt(cue.speed), 0.6, 1.03))
     gait = _scaled(gait, longer)
     travel = _HEADINGS.get(cue.direction or "", 0.0)
-    course = _course(cue, gait, LEXICON["walk"].period_s * longer / cue.speed, travel, sideways)
+    course = _course(cue, gait, max(_QUICKEST_S, LEXICON["walk"].period_s * longer / cue.speed), travel, sideways)
     _travel(tracks, cue, course, travel)
     sign, on, phase = cue.body.sign(course.first), course.pace, course.phase
     big = gait.step_m / 0.70
@@ -189,7 +192,7 @@ def run(cue: Cue) -> Tracks:
     """Runs from standing to standing with a flight in each step. Repeats and direction mean nothing."""
     tracks = standing(cue)
     longer = float(np.clip(np.sqrt(cue.speed), 0.6, 1.2))
-    course = _course(cue, _scaled(_RUN, longer), LEXICON["run"].period_s * longer / cue.speed, 0.0)
+    course = _course(cue, _scaled(_RUN, longer), max(_QUICKEST_S, LEXICON["run"].period_s * longer / cue.speed), 0.0)
     _travel(tracks, cue, course, 0.0)
     sign, on, phase = cue.body.sign(course.first), course.pace, course.phase
     # Low over the standing foot, high in flight, half a step later.
@@ -218,7 +221,7 @@ def march(cue: Cue) -> Tracks:
     """Marches with high knees and straight arms: on the spot, or forward for direction "forward". Ignores repeats."""
     tracks = standing(cue)
     gait = _MARCH if cue.direction == "forward" else _scaled(_MARCH, 0.0)
-    course = _course(cue, gait, LEXICON["march"].period_s / cue.speed, 0.0)
+    course = _course(cue, gait, max(_QUICKEST_S, LEXICON["march"].period_s / cue.speed), 0.0)
     _travel(tracks, cue, course, 0.0)
     sign, on, phase = cue.body.sign(course.first), course.pace, course.phase
     tracks.pelvis[:, 0] -= 0.035 * sign * np.cos(phase) * on
