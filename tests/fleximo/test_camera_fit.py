@@ -130,6 +130,16 @@ def test_lens_stature_height_and_tilt_can_be_given() -> None:
     )
 
 
+def test_a_camera_is_raised_or_lowered_rather_than_tilted_steeply() -> None:
+    # The person stands at the top of a tall photo, as if the camera looked far below her feet.
+    person = scene("anna").cropped(0, 0, 576, 2600).person()
+    camera = fit_camera(person, frame_photo(person.photo_size))
+    assert tilt_degrees(camera) == pytest.approx(12.0)
+    assert height_m(camera) < 1.15
+    asked = fit_camera(person, frame_photo(person.photo_size), height_m=1.224)
+    assert tilt_degrees(asked) > 13.0
+
+
 @pytest.mark.parametrize(
     ("given_values", "word"),
     [

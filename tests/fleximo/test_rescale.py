@@ -95,6 +95,17 @@ def test_the_longer_side_counts_and_a_hidden_limb_takes_its_twin() -> None:
         assert one_sided[bone] == pytest.approx(picture.bone_lengths_m[bone], rel=0.02)
 
 
+def test_an_arm_that_points_at_the_camera_does_not_shorten_its_twin() -> None:
+    picture = scene("anna")
+    body = picture.body_m.copy()
+    shoulder = body[INDEX["left_shoulder"]]
+    body[INDEX["left_elbow"]] = shoulder + [0.0, -0.10, 0.2110]
+    body[INDEX["left_wrist"]] = shoulder + [0.0, -0.10, 0.4276]
+    pointing = dict(replace(picture, body_m=body).person(depth=False).bone_lengths_m)
+    for bone, length in picture.person(depth=False).bone_lengths_m.items():
+        assert pointing[bone] == pytest.approx(length, rel=1e-3), bone
+
+
 def test_what_no_side_shows_takes_the_body_ratio_at_the_visible_size() -> None:
     picture = scene("kenji").person()
     confidence = picture.body_confidence.copy()
