@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from fractions import Fraction
+from typing import Any
 
-import cv2
 import numpy as np
 
-from backend.models.draft.compositor import draw_placed
+from backend.models.draft.compositor import draw_all
 from backend.models.draft.notices import puppet_notices
-from backend.models.draft.pose import read_target
 from backend.models.draft.puppet import Puppet, build_puppet
 from backend.models.draft.sequence import Sequence
 from backend.models.draft.shadow import draw_shadow
@@ -37,6 +36,7 @@ class DraftPuppet:
     def __init__(self) -> None:
         self._key = ""
         self._puppet: Puppet | None = None
+        self._sequence: tuple[tuple[Any, ...], Sequence] | None = None
 
     def puppet(self, job: RenderJob) -> Puppet:
         """The puppet of the job's photo, person and framing."""
@@ -48,24 +48,29 @@ class DraftPuppet:
             self._key = key.hexdigest()
         return self._puppet
 
+    def _sequence_of(self, puppet: Puppet, job: RenderJob) -> Sequence:
+        """The job's sequence, shared by the windows of one track."""
+        key = (puppet, job.signal.track, job.camera, job.person.stature_m)
+        if self._sequence is None or any(a is not b and a != b for a, b in zip(key, self._sequence[0])):
+            self._sequence = (key, Sequence(puppet, job))
+        return self._sequence[1]
+
     def notices(self, job: RenderJob) -> tuple[Notice, ...]:
         """What this engine cannot show of the job: `turn_clamped`, `motion_leaves_frame` and the like."""
         puppet = self.puppet(job)
-        target = read_target(puppet.rest, job.signal.track, job.camera, job.person.stature_m)
-        return puppet_notices(job, puppet, target)
+        return puppet_notices(job, puppet, self._sequence_of(puppet, job).target)
 
     def render(self, job: RenderJob, progress: Progress = silent) -> Video:
         """The frames `job.frames`; each depends on its own row of the track alone, but for ties in depth."""
         puppet = self.puppet(job)
         start, stop = job.frames
-        sequence = Sequence(puppet, job)
+        sequence = self._sequence_of(puppet, job)
         frames = np.empty((stop - start, job.size[1], job.size[0], 3), np.uint8)
         for i in range(start, stop):
-            canvas = puppet.scene.copy()
+            canvas = frames[i - start]
+            canvas[:] = puppet.scene
             for shadow in puppet.shadows:
                 draw_shadow(canvas, shadow, *sequence.target.footing(shadow.side, i))
-            for placed in sequence.frame(i):
-                draw_placed(canvas, placed)
-            cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB, dst=frames[i - start])
+            draw_all(canvas, sequence.frame(i))
             progress((i + 1 - start) / (stop - start), f"frame {i + 1} of {stop}")
         return Video(frames, job.fps)

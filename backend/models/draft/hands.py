@@ -13,7 +13,8 @@ from fleximo.arrays import FloatArray
 __all__ = ["HAND_LENGTH", "draw_hand", "hand_from_forearm", "pose_difference", "skin_colour"]
 
 HAND_LENGTH = 0.36  # wrist to middle finger tip in torso lengths (Drillis and Contini 1964: 0.108 of the stature)
-_FINE = 4  # drawn this many times larger, then reduced: smooth edges
+_USUAL_SKIN = (200.0, 160.0, 135.0)
+_FINE = 3  # drawn this many times larger, then reduced: smooth edges
 # Half-widths of a finger at its four points, in hand lengths.
 _FINGER = np.array([0.054, 0.050, 0.045, 0.038])
 _THUMB = np.array([0.075, 0.060, 0.052, 0.042])
@@ -33,25 +34,36 @@ def hand_from_forearm(wrist: FloatArray, axis: FloatArray, length: float, thumb_
     return wrist + length * (_TEMPLATE[:, :1] * axis + _TEMPLATE[:, 1:] * across)
 
 
-def pose_difference(points: FloatArray, other: FloatArray, length: float, other_length: float) -> float:
-    """How far two hands (21,2) differ in pose, in hand lengths, each in its own frame of wrist and middle knuckle."""
-    frames = []
-    for hand, size in ((points, length), (other, other_length)):
-        axis = hand[9] - hand[0]
-        axis = axis / max(float(np.linalg.norm(axis)), 1e-6)
-        offset = (hand - hand[0]) / max(size, 1e-6)
-        frames.append(np.stack([offset @ axis, offset @ np.array([axis[1], -axis[0]])], axis=-1))
-    return float(np.linalg.norm(frames[0][1:] - frames[1][1:], axis=1).mean())
+def pose_difference(points: FloatArray, lengths: FloatArray, own: FloatArray, own_length: float) -> FloatArray:
+    """(T,) how far the hands `points` (T,21,2) differ in pose from `own` (21,2), in hand lengths.
+
+    Each is seen in its own frame of wrist and middle knuckle and in units of its own length.
+    """
+    placed = _in_own_frame(points, lengths)
+    return np.asarray(np.linalg.norm(placed - _in_own_frame(own, np.array(own_length)), axis=-1)[..., 1:].mean(axis=-1))
+
+
+def _in_own_frame(hands: FloatArray, lengths: FloatArray) -> FloatArray:
+    axis = hands[..., 9, :] - hands[..., 0, :]
+    axis = axis / np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), 1e-6)
+    across = np.stack([axis[..., 1], -axis[..., 0]], axis=-1)
+    offset = (hands - hands[..., :1, :]) / np.maximum(lengths, 1e-6)[..., None, None]
+    return np.stack([(offset * axis[..., None, :]).sum(-1), (offset * across[..., None, :]).sum(-1)], axis=-1)
 
 
 def skin_colour(image: FloatArray, points: FloatArray, radius: float) -> FloatArray:
     """(3,) RGB: the usual colour around `points` (N,2) px, without highlights and shadows."""
-    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    low = np.maximum(np.floor(points.min(axis=0) - radius).astype(int), 0)
+    high = np.minimum(np.ceil(points.max(axis=0) + radius).astype(int) + 1, [image.shape[1], image.shape[0]])
+    if (high <= low).any():
+        return np.array(_USUAL_SKIN)
+    image = image[low[1] : high[1], low[0] : high[0]]
+    rows, columns = np.mgrid[low[1] : high[1], low[0] : high[0]]
     near = np.zeros(image.shape[:2], dtype=bool)
     for x, y in points:
         near |= np.hypot(columns + 0.5 - x, rows + 0.5 - y) < max(radius, 1.0)
     if not near.any():
-        return np.array([200.0, 160.0, 135.0])
+        return np.array(_USUAL_SKIN)
     colours = image[near].astype(np.float64)
     light = colours.sum(axis=1)
     low, high = np.quantile(light, [0.35, 0.85])
@@ -65,7 +77,7 @@ def draw_hand(
 
     `points` (21,2) canvas px, `depths_m` (21,) order the fingers (0 = unknown), `length` is the whole hand's in px.
     """
-    margin = 0.1 * length + 2.0
+    margin = 0.2 * length + 2.0
     low = np.floor(points.min(axis=0) - margin).astype(int)
     high = np.ceil(points.max(axis=0) + margin).astype(int)
     if (high <= 0).any() or (low >= size).any() or (high - low > 6 * length + 60).any():
@@ -81,9 +93,9 @@ def draw_hand(
         chain = local[[4 * finger + n for n in (1, 2, 3, 4)]]
         radii = (_THUMB if finger == 0 else _FINGER * (0.86 if finger == 4 else 1.0)) * length * _FINE
         _draw_finger(cover, shade, chain, radii)
-    shade = cv2.GaussianBlur(shade, (0, 0), max(0.6 * _FINE, 0.012 * length * _FINE))
     cover = cv2.resize(cover, (width, height), interpolation=cv2.INTER_AREA)
     shade = cv2.resize(shade, (width, height), interpolation=cv2.INTER_AREA)
+    shade = cv2.GaussianBlur(shade, (0, 0), max(0.6, 0.012 * length))
     alpha = cover[..., None].astype(np.float32) / 255.0
     light = shade[..., None].astype(np.float32) / 190.0
     rgb = np.clip(skin * light, 0.0, 255.0) * alpha
@@ -119,15 +131,10 @@ def _draw_finger(cover: FloatArray, shade: FloatArray, chain: FloatArray, radii:
 
 
 def _taper(canvas: FloatArray, chain: FloatArray, radii: FloatArray, value: int) -> None:
-    for i in range(len(chain)):
-        centre = _fixed(chain[i : i + 1])[0]
-        cv2.circle(canvas, (int(centre[0]), int(centre[1])), round(16 * float(radii[i])), value, -1, cv2.LINE_AA, 4)
-        if i + 1 < len(chain):
-            step = chain[i + 1] - chain[i]
-            normal = np.array([step[1], -step[0]]) / max(float(np.linalg.norm(step)), 1e-6)
-            a, b = normal * radii[i], normal * radii[i + 1]
-            quad = np.array([chain[i] + a, chain[i + 1] + b, chain[i + 1] - b, chain[i] - a])
-            cv2.fillPoly(canvas, [_fixed(quad)], value, cv2.LINE_AA, shift=4)
+    places = _fixed(chain).tolist()
+    for i in range(len(places) - 1):
+        thick = max(1, round(float(radii[i] + radii[i + 1])))
+        cv2.line(canvas, places[i], places[i + 1], value, thick, cv2.LINE_AA, shift=4)
 
 
 def _fixed(points: FloatArray) -> FloatArray:

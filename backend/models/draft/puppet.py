@@ -32,7 +32,7 @@ _JOINT_OF = {"shoulder": 0, "elbow": 1, "wrist": 2, "hip": 0, "knee": 1, "ankle"
 class Puppet:
     """Everything of a photo that rendering needs, in px of the canvas."""
 
-    scene: FloatArray  # (H,W,4) uint8 RGB and an unused fourth channel
+    scene: FloatArray  # (H,W,3) uint8 RGB: the photo without her
     pieces: tuple[Piece, ...]
     shadows: tuple[Shadow, ...]
     rest: RestPose
@@ -68,9 +68,8 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
     pieces = cut_pieces(Cutting(image, alpha, labels, working, limbs, (pad[0], pad[1])), hands_seen)
     width, height = framing.canvas_size
     window = np.s_[pad[1] : pad[1] + height, pad[0] : pad[0] + width]
-    rgba = np.concatenate([scene[window], np.full((height, width, 1), 255, np.uint8)], axis=-1)
     return Puppet(
-        np.ascontiguousarray(rgba),
+        np.ascontiguousarray(scene[window]),
         tuple(_with_reach(piece, rest) for piece in pieces),
         shadows,
         rest,

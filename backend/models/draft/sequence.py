@@ -64,8 +64,8 @@ class Sequence:
         own, length = rest.points[start : start + 21], self._length(side)
         given = self.target.points[:, start : start + 21]
         growth = self.target.growth[:, start]
-        differences = [pose_difference(hand, own, length * size, length) for hand, size in zip(given, growth)]
-        return latched(np.array(differences) - _OTHER_POSE, 0.03) & self.target.hands[side]
+        differences = pose_difference(given, length * growth, own, length)
+        return latched(differences - _OTHER_POSE, 0.03) & self.target.hands[side]
 
     def _length(self, side: str) -> float:
         """Wrist to finger tip in px of the photo on the canvas: as the photo shows it, within usual limits."""

@@ -86,7 +86,7 @@ def find_shadows(
 
 
 def draw_shadow(canvas: FloatArray, shadow: Shadow, foot: FloatArray, growth: float, strength: float) -> None:
-    """Darkens `canvas` (H,W,4) uint8 in place: `foot` is where the ankle would stand, canvas px."""
+    """Darkens `canvas` (H,W,3) uint8 in place: `foot` is where the ankle would stand, canvas px."""
     if strength < 0.02:
         return
     height, width = shadow.darkening.shape
@@ -100,6 +100,6 @@ def draw_shadow(canvas: FloatArray, shadow: Shadow, foot: FloatArray, growth: fl
     place = (corner - [x0, y0]) + 0.5 * growth - 0.5
     matrix = np.array([[growth, 0.0, place[0]], [0.0, growth, place[1]]])
     dark = cv2.warpAffine(shadow.darkening, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
-    keep = cv2.merge([1.0 - dark * strength] * 4)
+    keep = cv2.merge([1.0 - dark * strength] * 3)
     window = canvas[y0:y1, x0:x1]
     cv2.multiply(window, keep, dst=window, dtype=cv2.CV_8U)

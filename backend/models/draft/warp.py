@@ -12,7 +12,7 @@ import numpy as np
 from backend.models.draft.bones import BONES, carry, smoothstep
 from backend.models.draft.pieces import Piece
 from backend.models.draft.pose import Poses
-from fleximo.arrays import FloatArray
+from fleximo.arrays import BoolArray, FloatArray, IntArray
 
 __all__ = ["CELL", "Placed", "boxes", "place", "place_flat"]
 
@@ -96,26 +96,32 @@ def _blend(
     maps = poses.inverse[frame]
     own = np.array([pieces[p].bone for p in visible])
     source = carry(maps[own][of], nodes)
-    mixed = source.copy()
-    for slot in range(max(len(pieces[p].links) for p in visible)):
-        linked = [i for i, p in enumerate(visible) if len(pieces[p].links) > slot]
-        if not linked:
-            continue
-        chosen = np.flatnonzero(np.isin(of, linked))
-        table = np.zeros((len(visible), 3), dtype=int)
-        for i in linked:
-            table[i] = pieces[visible[i]].links[slot]
-        link, other, outward = table[of[chosen]].T
-        row = poses.links[frame][link]
-        share = smoothstep(row[:, 0] * nodes[chosen, 0] + row[:, 1] * nodes[chosen, 1] + row[:, 2])
-        share = np.where(outward == 1, share, 1.0 - share) * row[:, 3]
-        moved = carry(maps[other], nodes[chosen])
-        distance = np.linalg.norm(nodes[chosen] - row[:, 4:6], axis=-1) * row[:, 6]
-        share = share * (1.0 - smoothstep((distance - 1.0) / 0.8))
-        active = share > 1e-4
-        chosen, moved, share = chosen[active], moved[active], share[active, None]
-        mixed[chosen] += share * (moved - source[chosen])
-    return mixed
+    starts = np.searchsorted(of, np.arange(len(visible)))
+    counts = np.bincount(of, minlength=len(visible))
+    pairs = [(i, *link) for i, p in enumerate(visible) for link in pieces[p].links]
+    if not pairs:
+        return source
+    table = np.array(pairs, dtype=int)
+    sizes = counts[table[:, 0]]
+    index = np.arange(sizes.sum()) + np.repeat(starts[table[:, 0]] - np.cumsum(sizes) + sizes, sizes)
+    pair = np.repeat(np.arange(len(table)), sizes)
+    share = _shares(poses.links[frame][table[:, 1]], table[:, 3] == 1, pair, nodes[index])
+    active = share > 1e-4
+    index, pair, share = index[active], pair[active], share[active]
+    step = carry(maps[table[pair, 2]], nodes[index]) - source[index]
+    for axis in (0, 1):
+        source[:, axis] += np.bincount(index, weights=share * step[:, axis], minlength=len(source))
+    return source
+
+
+def _shares(links: FloatArray, outward: BoolArray, pair: IntArray, nodes: FloatArray) -> FloatArray:
+    """(N,) how far each node goes with the bone beyond its link; `links` (P,7) as in `Poses`, `pair` (N,) 0..P-1."""
+    x, y = nodes[:, 0], nodes[:, 1]
+    row = links.T[:, pair]
+    share = smoothstep(row[0] * x + row[1] * y + row[2])
+    share = np.where(outward[pair], share, 1.0 - share) * row[3]
+    distance = np.sqrt((x - row[4]) ** 2 + (y - row[5]) ** 2) * row[6]
+    return np.asarray(share * (1.0 - smoothstep((distance - 1.0) / 0.8)))
 
 
 def _bulge(pieces: list[Piece], visible: list[int], source: FloatArray, counts: list[int], shift: FloatArray) -> None:
