@@ -10,6 +10,7 @@ from fleximo.moves.base import SIDES, Cue, Place, Tracks, axes
 from fleximo.moves.easing import ease, envelope, flow, minimum_jerk
 from fleximo.moves.flight import lift_heel
 from fleximo.moves.footwork import Step, play_steps
+from fleximo.moves.haste import fullness, restrained
 from fleximo.moves.posing import HANGING, ArmPose, arm_keys, standing
 
 __all__ = ["dance", "spin_dance"]
@@ -85,7 +86,8 @@ def dance(cue: Cue) -> Tracks:
     for i, side in enumerate(SIDES):
         own = np.clip(-cue.body.sign(side) * hip, 0.0, 1.0)
         lift_heel(tracks, side, 26.0 * own * tracks.contacts[:, i])
-        tracks.set_arm(side, arm_keys(cue, side, [*arms[side], (cue.end, HANGING)], drag=0.03))
+        arm = arm_keys(cue, side, [*arms[side], (cue.end, HANGING)], drag=0.03)
+        tracks.set_arm(side, restrained(cue, side, arm, min(1.0, 1.2 * beat / _BEAT_S)))
         tracks.set_fingers(side, t, [*fingers, (max(cue.end - 0.18, fingers[-1][0]), "relaxed")])
     return tracks
 
@@ -142,7 +144,8 @@ def spin_dance(cue: Cue) -> Tracks:
     tracks.bend_spine(turn=-16.0 * way * wind, pitch=6.0 * plie - 3.0 * up)
     tracks.turn_head(turn=18.0 * way * wind, pitch=-5.0 * up)
     for side in SIDES:
-        tracks.set_arm(side, arm_keys(cue, side, arms[side], through=True))
+        arm = arm_keys(cue, side, arms[side], through=True)
+        tracks.set_arm(side, restrained(cue, side, arm, fullness(cue, 1.6, 1.12)))
         hands = [(0.0, "relaxed"), (0.15 * period, "flat"), (cue.end - 0.25 * period, "flat")]
         tracks.set_fingers(side, t, [*hands, (cue.end - 0.12 * period, "relaxed")])
     _turn_about(tracks, axis, yaw, i)

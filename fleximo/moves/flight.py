@@ -18,6 +18,7 @@ from fleximo.moves.easing import flow, minimum_jerk, segment_of
 __all__ = ["GRAVITY", "Hop", "hermite", "lift_heel", "play_hops"]
 
 GRAVITY = 9.81  # m/s2
+_STANDS_BELOW_M = 0.006  # a foot that has risen by less still stands, and has not moved yet
 
 
 def hermite(t: FloatArray, knots: Sequence[tuple[float, float, float]]) -> FloatArray:
@@ -65,8 +66,8 @@ def play_hops(tracks: Tracks, t: FloatArray, hops: Sequence[Hop]) -> None:
     for hop in hops:
         way = (t - hop.off) / max(hop.on - hop.off, 1e-6)
         flying = (way > 0.0) & (way < 1.0)
-        planted &= ~flying
         lift = np.where(flying, 4.0 * way * (1.0 - way) * hop.height, lift)
+        planted &= ~(flying & (lift > _STANDS_BELOW_M))
         share = minimum_jerk(way)
         spread = spread + share * (hop.spread - before.spread)
         x, z = x + share * (hop.x - before.x), z + share * (hop.z - before.z)

@@ -17,7 +17,7 @@ __all__ = ["golf_swing"]
 
 # Shares of one swing: start, stance taken, takeaway, half-way back, top, down from the top, half-way down, impact, arms
 # out, finish, end of the finish, end.
-_MOMENTS = np.array([0.0, 0.16, 0.26, 0.38, 0.47, 0.49, 0.56, 0.612, 0.67, 0.77, 0.82, 1.0])
+_MOMENTS = np.array([0.0, 0.16, 0.26, 0.38, 0.455, 0.475, 0.555, 0.615, 0.67, 0.77, 0.82, 1.0])
 Table = Sequence[tuple[int, float]]
 _BEND: Table = ((0, 0.0), (1, 1.0), (4, 1.0), (7, 0.95), (9, 0.05), (10, 0.0), (11, 0.0))
 _SPINE: Table = ((0, 0.0), (2, 0.0), (4, -38.0), (5, -38.0), (7, 8.0), (9, 36.0), (10, 36.0), (11, 0.0))

@@ -10,6 +10,7 @@ from fleximo.moves.base import SIDES, Cue, Place, Tracks, axes
 from fleximo.moves.easing import bump, ease, envelope, flow
 from fleximo.moves.flight import GRAVITY, Hop, hermite, lift_heel, play_hops
 from fleximo.moves.footwork import Step, play_steps
+from fleximo.moves.haste import fullness, restrained
 from fleximo.moves.posing import HANGING, ArmPose, arm_keys, standing
 
 __all__ = ["catch", "jump", "jumping_jacks", "kick", "punch", "throw"]
@@ -47,11 +48,12 @@ def jump(cue: Cue) -> Tracks:
     back = ArmPose((0.33, -0.30, -0.26), (0.5, -0.2, -1.0), (0.0, -0.9, -0.5), (-1.0, 0.0, 0.3))
     high = ArmPose((0.24, 0.60, 0.16), (0.8, -0.2, 0.3), (0.05, 1.0, 0.1), (-0.6, 0.0, 1.0))
     soft = ArmPose((0.34, -0.12, 0.30), (0.8, -0.5, -0.4), (0.1, -0.3, 1.0), (-0.4, -1.0, 0.0))
+    share = fullness(cue, 1.2, 1.05)
     for k in range(cue.repeats):
         start = k * period
         low, off = start + 0.24 * period, start + 0.44 * period
         on, absorbed = off + flight, off + flight + 0.10 * period
-        knots += [(low, -0.23, 0.0), (off, 0.07, speed), (on, 0.04, -speed), (absorbed, -0.20, 0.0)]
+        knots += [(low, -0.23 * share, 0.0), (off, 0.07, speed), (on, 0.04, -speed), (absorbed, -0.20 * share, 0.0)]
         knots.append((start + period, 0.0, 0.0))
         crouch += [(low, 1.0), (off, 0.0), (on, 0.12), (absorbed, 0.75), (start + period, 0.0)]
         x, z = way * (k + 1)
@@ -60,14 +62,14 @@ def jump(cue: Cue) -> Tracks:
         arms.append((start + period, HANGING))
     play_hops(tracks, cue.t, hops)
     travel = (tracks.balls - tracks.balls[:1]).mean(axis=1) * np.array([1.0, 0.0, 1.0])
-    deep = flow(cue.t, crouch)
+    deep = share * flow(cue.t, crouch)
     # hermite in the air is a parabola only where the speeds fit the height: they do, by v = g T / 2
     tracks.pelvis += travel + _column(hermite(cue.t, knots) * scale, 1) + _column(-0.19 * deep * scale, 2)
     tracks.turn_pelvis(pitch=26.0 * deep)
     tracks.bend_spine(pitch=20.0 * deep)
     tracks.turn_head(pitch=-30.0 * deep)
     for side in SIDES:
-        tracks.set_arm(side, arm_keys(cue, side, arms, through=True))
+        tracks.set_arm(side, restrained(cue, side, arm_keys(cue, side, arms, through=True), share))
     end_x, end_z = way * cue.repeats
     tracks.exit = Place(float(end_x), float(end_z), 0.0)
     return tracks
@@ -104,7 +106,8 @@ def jumping_jacks(cue: Cue) -> Tracks:
     tracks.pelvis += _column(flow(cue.t, bounce) * scale, 1)
     tracks.bend_spine(pitch=-120.0 * np.minimum(flow(cue.t, bounce), 0.0))
     for side in SIDES:
-        tracks.set_arm(side, arm_keys(cue, side, arms, through=True, drag=0.02))
+        arm = arm_keys(cue, side, arms, through=True, drag=0.02)
+        tracks.set_arm(side, restrained(cue, side, arm, fullness(cue, 1.0, 1.35)))
         _hold_shape(cue, tracks, side, "open", 0.3 * period, cue.end - 0.5 * period)
     return tracks
 
@@ -138,7 +141,8 @@ def kick(cue: Cue) -> Tracks:
         for k in range(cue.repeats):
             if _kicking_side(cue, k) == side:  # the arm of the leg goes against it, as in a step
                 keys += [((k + share) * period, pose) for share, pose in ((0.34, guard), (0.54, swung), (0.74, guard))]
-        tracks.set_arm(side, arm_keys(cue, side, [*keys, (guard_out, guard), (cue.end, HANGING)]))
+        arm = arm_keys(cue, side, [*keys, (guard_out, guard), (cue.end, HANGING)])
+        tracks.set_arm(side, restrained(cue, side, arm, fullness(cue, 1.2, 1.3)))
         _hold_shape(cue, tracks, side, "fist", guard_in, guard_out - 0.1)
     return tracks
 
@@ -168,7 +172,9 @@ def _kick_once(cue: Cue, tracks: Tracks, side: str, start: float, period: float)
         tracks.turn_pelvis(pitch=-15.0 * raised, turn=-10.0 * sign * raised)
         tracks.bend_spine(pitch=8.0 * raised, turn=8.0 * sign * raised)
         tracks.turn_head(pitch=6.0 * raised)
-    first, full, last = _KICKS[way]
+    first, full, last = (np.array(angles) for angles in _KICKS[way])
+    spare = 1.0 - fullness(cue, 1.2, 1.2)
+    first, last = first - spare * np.array([0.0, 60.0, 0.0]), last - spare * np.array([0.0, 60.0, 0.0])
     stand, lifted = (20.0, 44.0, 8.0), (32.0, 74.0, 8.0)  # what it would do off the floor: so it leaves it at once
     leg = flow(t, [(off, lifted), (chamber, first), (out, full), (drawn, last), (on, stand)])
     _swing_leg(
@@ -254,8 +260,9 @@ def punch(cue: Cue) -> Tracks:
         lift_heel(tracks, side, 34.0 * np.clip(once, 0.0, 1.0))
     for side in SIDES:
         keys[side] += [(cue.end - lead, _GUARD), (cue.end, HANGING)]
-        tracks.set_arm(side, arm_keys(cue, side, keys[side], drag=0.01))
-        _hold_shape(cue, tracks, side, "fist", lead, cue.end - lead)
+        arm = arm_keys(cue, side, keys[side], drag=0.01)
+        tracks.set_arm(side, restrained(cue, side, arm, fullness(cue, 0.8, 1.05)))
+        _hold_shape(cue, tracks, side, "fist", max(lead, min(0.2, 0.4 * cue.end)), cue.end - lead)
     ready = envelope(t, 0.0, lead, cue.end - lead, cue.end)
     yaw = {"left": 30.0, "right": -30.0}.get(cue.direction or "", 0.0) * ready
     # A left punch brings the left shoulder forward, which is a turn to the right.
@@ -303,7 +310,8 @@ def throw(cue: Cue) -> Tracks:
         heels[side] += flow(t, [(at[2], 0.0), (at[4], 38.0), (at[5], 46.0), (at[6], 36.0), (at[7] - 0.05, 0.0)])
     play_steps(tracks, t, steps)
     for side in SIDES:
-        tracks.set_arm(side, arm_keys(cue, side, arms[side], through=True, drag=0.015))
+        swing = arm_keys(cue, side, arms[side], through=True, drag=0.015)
+        tracks.set_arm(side, restrained(cue, side, swing, fullness(cue, 1.6, 1.2)))
         tracks.set_fingers(side, t, fingers[side])
         lift_heel(tracks, side, heels[side])
     yaw = {"left": 18.0, "right": -18.0}.get(cue.direction or "", 0.0) * ready

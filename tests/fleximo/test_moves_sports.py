@@ -13,8 +13,15 @@ from fleximo.motion import Motion
 from fleximo.moves import floor
 from fleximo.moves.base import Cue, Tracks, to_motion
 from fleximo.plan import Segment
+from fleximo.rig import DEFAULT_RIG
 from tests.fleximo import move_metrics as measure
 from tests.fleximo.move_metrics import SIDES, example, hinge, visits
+
+
+THESE = tuple(
+    "jump jumping_jacks squat lunge kneel dance spin_dance sit_down stand_up kick punch throw catch golf_swing "
+    "pick_up".split()
+)
 
 
 def place(motion: Motion, name: str) -> np.ndarray:
@@ -369,3 +376,23 @@ def test_slower_is_longer_not_other(name: str) -> None:
         a, b = place(one, f"{side}_wrist")[:, 1], place(slow, f"{side}_wrist")[:, 1]
         assert abs(a.max() - b.max()) < 0.12
         assert abs(a.min() - b.min()) < 0.12
+
+
+@pytest.mark.parametrize("name", THESE)
+def test_what_is_done_quickly_is_done_smaller_not_wilder(name: str) -> None:
+    speeds = measure.joint_speeds(example(name, speed=1.39))
+    assert speeds.max() <= 1000.0, example(name).rig.joint_names[int(speeds.argmax())]
+
+
+@pytest.mark.parametrize("name", THESE)
+@pytest.mark.parametrize("stature", [0.65, 1.2])
+def test_children_and_giants_keep_their_feet_on_the_floor(name: str, stature: float) -> None:
+    landmarks = {
+        landmark: (joint, (x * stature, y * stature, z * stature))
+        for landmark, (joint, (x, y, z)) in DEFAULT_RIG.landmarks.items()
+    }
+    rig = DEFAULT_RIG.with_offsets(DEFAULT_RIG.rest_offsets * stature, landmarks)
+    motion, _ = measure.play(measure.example_segment(name, repeats=2), fps=Fraction(30), rig=rig)
+    assert measure.lowest_point(motion) > -0.01
+    assert measure.stance_speeds(motion).max() < 5.0
+    assert motion.contacts.any(axis=0).all()
