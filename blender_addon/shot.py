@@ -23,7 +23,7 @@ from fleximo.take import Take
 
 from .properties import forget_fit, forget_person
 
-__all__ = ["appearance", "camera_of", "job_of", "person_of", "store_camera", "store_person"]
+__all__ = ["appearance", "camera_of", "person_of", "store_camera", "store_person", "take_of"]
 
 
 def store_person(take: Any, person: Person, photo_digest: str) -> None:
@@ -55,15 +55,16 @@ def camera_of(take: Any) -> tuple[Camera, Framing]:
     return Camera.from_bytes(base64.b64decode(take.fitted_camera)), Framing.from_json(json.loads(take.framing))
 
 
-def job_of(take: Any, motion: Motion, photo: bytes) -> RenderJob:
-    """`motion` done by the take's person, as a render job; the fit is measured at the first call and kept then.
+def take_of(take: Any, motion: Motion, photo: bytes) -> Take:
+    """`motion` done by the take's person; `job()` of the result freezes it and may be called on any thread.
 
-    Raises `FleximoError` where no person has been found or no camera has been fitted yet.
+    How the motion is laid on the person is measured at the first call and kept then. Raises `FleximoError` where no
+    person has been found or no camera has been fitted yet.
     """
     person = person_of(take)
     camera, framing = camera_of(take)
     if not take.fit:
-        shot = Take.begin(
+        begun = Take.begin(
             motion,
             person,
             photo,
@@ -73,9 +74,9 @@ def job_of(take: Any, motion: Motion, photo: bytes) -> RenderJob:
             engine=take.engine,
             seed=take.seed,
         )
-        paper = None if shot.paper_fit is None else _plain(shot.paper_fit)
-        take.fit = json.dumps({"fit": _plain(shot.fit), "paper": paper})
-        return shot.job()
+        paper = None if begun.paper_fit is None else _plain(begun.paper_fit)
+        take.fit = json.dumps({"fit": _plain(begun.fit), "paper": paper})
+        return begun
     measured = json.loads(take.fit)
     return Take(
         motion,
@@ -89,7 +90,7 @@ def job_of(take: Any, motion: Motion, photo: bytes) -> RenderJob:
         paper_fit=None if measured["paper"] is None else _read(ClipFit, measured["paper"]),
         engine=take.engine,
         seed=take.seed,
-    ).job()
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -6,16 +6,17 @@ The server renders; what changed since the last render is found here, from the s
 # mypy: disable-error-code="valid-type"
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 
 from fleximo.changes import changed_frames, changed_ranges
 from fleximo.errors import FleximoError
 from fleximo.job import RenderJob
 from fleximo.pose_track import PoseTrack
+from fleximo.take import Take
 
 from .. import compat, properties, remote, sampling, sequencer, shot
 from ..preferences import server_folder, stored_path, video_folder
@@ -40,10 +41,38 @@ def _why_not(context: Any) -> str:
     return ""
 
 
-def job_of(scene: Any, take: Any) -> RenderJob:
-    """The take as it is now, frozen for rendering: the armature sampled over the take's frames at the scene's rate."""
+def take_now(scene: Any, take: Any) -> Take:
+    """The take as it is now: the armature sampled over the take's frames at the scene's rate."""
     motion = sampling.sample_motion(scene, take.armature, take.frame_start, take.frame_end + 1)
-    return shot.job_of(take, motion, read_photo(take))
+    return shot.take_of(take, motion, read_photo(take))
+
+
+@dataclass(frozen=True)
+class LastRender:
+    """What is known of the take's last render."""
+
+    track: Path  # the file of what the engine saw
+    appearance: str  # digest of all that it saw beside the motion
+    master_digest: str
+
+    def change_to(self, job: RenderJob) -> RenderJob:
+        """`job` as a change of this render's frames; `job` itself where the whole has to be rendered.
+
+        Raises `FleximoError` if the engine would see nothing new.
+        """
+        if not self.track.is_file() or shot.appearance(job) != self.appearance:
+            return job
+        before, after = PoseTrack.load(self.track), job.signal.track
+        if len(before) != len(after) or before.fps != after.fps:
+            return job
+        ranges = changed_ranges(changed_frames(before, after))
+        if not ranges:
+            raise FleximoError(
+                "Nothing that the video model sees has changed since the last render.",
+                code="nothing_changed",
+                remedy="Move a bone, or press Render.",
+            )
+        return remote.changing(job, (ranges[0][0], ranges[-1][1]), self.master_digest)
 
 
 class _Render(TaskOperator):
@@ -56,17 +85,24 @@ class _Render(TaskOperator):
         reason = _why_not(context)
         return cls.refuse(reason) if reason else cls.idle()
 
-    def start(self, scene: Any, take: Any, job: RenderJob) -> Task:
-        """The task that renders `job` and puts its video into the sequencer."""
+    def start(self, scene: Any, take: Any, last: LastRender | None) -> Task:
+        """The task that renders the take as it is now and puts its video into the sequencer."""
+        now = take_now(scene, take)
         uid, server, folder = take.uid, server_folder(), video_folder()
-        appearance = shot.appearance(job)
         stem, label, start = bpy.path.clean_name(take.name), take.name, take.frame_start
         target = compat.sequencer_scene(bpy.context).name
 
-        def work(report: Report) -> Generator[None, None, remote.Rendered]:
-            return remote.render(server, job, folder, stem, label, report)
+        def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, str]]:
+            report(0.0, "Preparing the take")
+            yield
+            job = now.job()
+            appearance = shot.appearance(job)
+            job = job if last is None else last.change_to(job)
+            rendered = yield from remote.render(server, job, folder, stem, label, report)
+            return rendered, appearance
 
-        def land(rendered: remote.Rendered) -> str:
+        def land(result: tuple[remote.Rendered, str]) -> str:
+            rendered, appearance = result
             landed = properties.find_take(uid)[1]
             _remember(landed, rendered, start)
             landed.rendered_with = appearance
@@ -118,7 +154,7 @@ class FLEXIMO_OT_render(_Render, bpy.types.Operator):
 
     def prepare(self, context: Any) -> Task:
         take = properties.active_take(context.scene)
-        return self.start(context.scene, take, job_of(context.scene, take))
+        return self.start(context.scene, take, last=None)
 
 
 class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
@@ -137,32 +173,8 @@ class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
 
     def prepare(self, context: Any) -> Task:
         take = properties.active_take(context.scene)
-        job = job_of(context.scene, take)
-        before = _former_track(take)
-        track = job.signal.track
-        if before is None or len(before) != len(track) or shot.appearance(job) != take.rendered_with:
-            return self.start(context.scene, take, job)
-        changed = changed_frames(before, track)
-        if not changed.any():
-            raise FleximoError(
-                "Nothing that the video model sees has changed since the last render.",
-                code="nothing_changed",
-                remedy="Move a bone, or press Render.",
-            )
-        window = _window(changed)
-        return self.start(context.scene, take, remote.changing(job, window, take.master_digest))
-
-
-def _former_track(take: Any) -> PoseTrack | None:
-    """What the engine saw in the last render, None where its file is gone."""
-    path = Path(bpy.path.abspath(take.track))
-    return PoseTrack.load(path) if take.track and path.is_file() else None
-
-
-def _window(changed: np.ndarray[Any, Any]) -> tuple[int, int]:
-    """From the first to the last changed frame, [start, stop)."""
-    ranges = changed_ranges(changed)
-    return ranges[0][0], ranges[-1][1]
+        track = Path(bpy.path.abspath(take.track))
+        return self.start(context.scene, take, LastRender(track, take.rendered_with, take.master_digest))
 
 
 class FLEXIMO_OT_cancel(FleximoOperator, bpy.types.Operator):

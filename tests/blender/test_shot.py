@@ -36,7 +36,7 @@ def take(addon: Any, scene: Any, anna: Person) -> Any:
 
 
 def job_of(addon: Any, scene: Any, take: Any) -> Any:
-    return addon("operators.render").job_of(scene, take)
+    return addon("operators.render").take_now(scene, take).job()
 
 
 @pytest.mark.parametrize("mode", ["bones", "paper", "off"])
@@ -66,6 +66,30 @@ def test_appearance_tells_photo_seed_and_engine_but_no_motion(addon: Any, scene:
     before = addon("shot").appearance(job_of(addon, scene, take))
     take.seed = 5
     assert addon("shot").appearance(job_of(addon, scene, take)) != before
+
+
+def test_what_changed_is_rendered_and_the_whole_where_that_does_not_hold(
+    addon: Any, scene: Any, take: Any, tmp_path: Path
+) -> None:
+    before = job_of(addon, scene, take)
+    before.signal.track.save(tmp_path / "track.npz")
+    last_render, appearance = addon("operators.render").LastRender, addon("shot").appearance(before)
+    last = last_render(tmp_path / "track.npz", appearance, "5" * 64)
+    with pytest.raises(FleximoError, match="Nothing that the video model sees has changed"):
+        last.change_to(job_of(addon, scene, take))
+    elbow = take.armature.pose.bones["left_elbow"]
+    for frame in (9, 14):
+        scene.frame_set(frame)
+        elbow.rotation_quaternion = (0.9, 0.0, 0.0, 0.4)
+        elbow.keyframe_insert("rotation_quaternion", frame=frame)
+    edited = job_of(addon, scene, take)
+    changed = last.change_to(edited)
+    assert (changed.window, changed.previous) == ((8, 14), "5" * 64)
+    assert last_render(tmp_path / "gone.npz", appearance, "5" * 64).change_to(edited) is edited
+    assert last_render(tmp_path / "track.npz", "another photo", "5" * 64).change_to(edited) is edited
+    take.frame_end = 29
+    shorter = job_of(addon, scene, take)
+    assert last.change_to(shorter) is shorter
 
 
 def test_what_no_longer_holds_is_forgotten(addon: Any, scene: Any, take: Any) -> None:
