@@ -84,7 +84,7 @@ class RenderServer:
     def terminate(self) -> int:
         """SIGTERM; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     @property
     def client(self) -> Client:
@@ -109,7 +109,7 @@ class RenderServer:
             "Content-Type": "application/json",
             **(headers or {}),
         }
-        connection = http.client.HTTPConnection("127.0.0.1", self.address.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.address.port, timeout=60)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in sent.items():
@@ -127,7 +127,7 @@ class RenderServer:
         finally:
             connection.close()
 
-    def until(self, job: str, *states: str, seconds: float = 30.0) -> dict[str, Any]:
+    def until(self, job: str, *states: str, seconds: float = 90.0) -> dict[str, Any]:
         """The job once it is in one of `states`."""
         deadline = time.monotonic() + seconds
         while True:
