@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from fleximo.errors import FleximoError
 from fleximo.moves.lexicon import LEXICON
 from fleximo.planner.units import Action, Modifiers, Unit
 
 __all__ = ["Step", "ordered_steps"]
 
+_MOST_STEPS = 1200  # the longest plan, filled with the shortest segments
 _REACH = {"body": 4, "upper": 3, "arms": 2, "arm": 1, "head": 0}  # how much of the body a move takes
 _SUBORDINATE = frozenset({"while", "before", "after", "preceded"})
 _ARMED = frozenset("punch throw catch drink pick_up".split())  # wider moves that keep one arm busy
@@ -162,6 +164,7 @@ class _Sentence:
             kind, initial = role
             if unit.whole:
                 self.steps.extend([step.copy() for step in self.steps])
+                _refuse_too_many(self.steps)
             elif not unit.actions:
                 if "together" in unit.marks and "stop" not in unit.marks and len(self.steps) > 1:
                     self.join_last_two()
@@ -289,6 +292,16 @@ class _Sentence:
     def join_last_two(self) -> None:
         last = self.steps.pop()
         _lay_or_follow(self.steps, [last.base, *last.layers], firmly=True)
+
+
+def _refuse_too_many(steps: list[Step]) -> None:
+    """Each "repeat everything" doubles the plan; raises before that fills the memory."""
+    if len(steps) > _MOST_STEPS:
+        raise FleximoError(
+            f"The text asks for more than {_MOST_STEPS} moves in a row.",
+            code="too_long",
+            remedy="Ask for fewer repeats, or plan it in several texts.",
+        )
 
 
 # -- layers ------------------------------------------------------------------------------------------------------------

@@ -210,6 +210,7 @@ def test_long_wishes_are_parted_or_refused() -> None:
     assert refusal("he squats 1000 times").code == "too_long"
     assert refusal("he walks for three hours").code == "too_long"
     assert refusal("walk " * 3000).code == "too_long"
+    assert refusal("Nod and repeat everything. " * 300).code == "too_long"
 
 
 def test_a_wish_too_short_to_be_seen_is_lengthened_and_said() -> None:
