@@ -18,6 +18,8 @@ import pytest
 from PIL import Image
 
 from backend.models.detect import detect, release
+from backend.models.detect.cutout import share_of
+from backend.models.detect.mediapipe_models import loaded, look
 from fleximo.errors import FleximoError
 from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND
 from fleximo.person import Person
@@ -99,6 +101,16 @@ def test_hands_lie_on_the_truth_finger_by_finger(name: str) -> None:
         assert person.confidence[columns].min() > 0.5, side
         assert distances.mean() <= 0.10, (side, distances.round(2))
         assert distances.max() <= 0.20, (side, distances.round(2))
+
+
+@pytest.mark.parametrize("name", ["anna", "kenji"])
+def test_the_wall_between_thumb_and_fingers_is_no_person(name: str) -> None:
+    person = person_of(name)
+    for side in ("left", "right"):
+        hand = cv2.convexHull(np.array(truth_of(name)["hands21"][side]["xy"]).astype(np.int32))
+        drawn = np.zeros((1024, 576), dtype=np.uint8)
+        gap = (cv2.fillConvexPoly(drawn, hand, 1) > 0) & ~mask_of(name)
+        assert (gap & ~person.mask).sum() >= 0.92 * gap.sum(), side
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -284,6 +296,15 @@ def test_people_who_overlap_are_told_apart() -> None:
     assert overlap(person.mask, in_front) >= 0.93
 
 
+def test_a_pixel_belongs_to_the_nearer_skeleton() -> None:
+    everything = np.ones((1024, 1152), dtype=np.float32)
+    anna, david = body_of("anna"), body_of("david") + [576, 0]
+    share = share_of(everything, anna, [(everything, david)])
+    assert share[400, :500].all() and not share[400, 700:].any()
+    assert np.array_equal(share_of(everything, anna, [(0 * everything, david)]), everything)
+    assert share_of(everything, anna, []) is everything
+
+
 def test_a_small_person_in_a_large_photo() -> None:
     scale, left, top = 0.6, 2500, 1500
     rng = np.random.default_rng(0)
@@ -347,6 +368,9 @@ def test_same_photo_same_person() -> None:
     detect((PEOPLE / "kenji.jpg").read_bytes())  # the detector must not remember where somebody else's hands were
     second = detect(content)
     assert np.array_equal(first.points_px, second.points_px)
+    once, again = look(rgb_of("anna")), look(rgb_of("anna"))
+    for part in ("body_px", "face_px", "left_hand_px", "right_hand_px"):
+        assert np.array_equal(getattr(once, part), getattr(again, part)), part
     assert np.array_equal(first.mask, second.mask)
     assert first.to_json() == Person.from_json(json.loads(json.dumps(second.to_json()))).to_json()
 
@@ -360,8 +384,6 @@ def test_a_warm_detection_is_quick() -> None:
 
 
 def test_release_gives_the_memory_back_and_the_next_photo_works() -> None:
-    from backend.models.detect.mediapipe_models import loaded
-
     person_of("anna")
     detect((PEOPLE / "anna.jpg").read_bytes())
     assert loaded()
