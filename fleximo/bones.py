@@ -24,6 +24,7 @@ __all__ = [
     "PhotoView",
     "bone_ratios",
     "measure_bones",
+    "measure_hand",
     "places_m",
     "rig_bones",
 ]

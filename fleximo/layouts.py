@@ -11,7 +11,18 @@ from functools import cached_property
 
 from fleximo.errors import FleximoError
 
-__all__ = ["BODY", "FACE", "HAND_EDGES", "LAYOUTS", "LEFT_HAND", "OPENPOSE_18", "RAINBOW", "RIGHT_HAND", "WHOLEBODY_128", "Layout"]
+__all__ = [
+    "BODY",
+    "FACE",
+    "HAND_EDGES",
+    "LAYOUTS",
+    "LEFT_HAND",
+    "OPENPOSE_18",
+    "RAINBOW",
+    "RIGHT_HAND",
+    "WHOLEBODY_128",
+    "Layout",
+]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from fleximo.limbs import leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
 from fleximo.rig import Rig
 
-__all__ = ["Heading", "inertialise", "join", "moved", "relock_feet"]
+__all__ = ["Heading", "chained", "inertialise", "join", "moved", "relock_feet"]
 
 Heading = tuple[float, float, float]  # x, z in m and yaw in radians of a stance on the floor
 
