@@ -19,7 +19,7 @@ from fleximo.layouts import OPENPOSE_18
 from fleximo.person import Person
 from fleximo.rig import DEFAULT_RIG
 
-__all__ = ["FRAMINGS", "fit_camera", "frame_photo", "legs_in_frame", "with_stature"]
+__all__ = ["FRAMINGS", "fit_camera", "floor_points", "frame_photo", "legs_in_frame", "with_stature"]
 
 FRAMINGS = ("person", "centre")
 _CAMERA_HEIGHT = 0.72  # of the stature: people photograph people from the chest and tilt the camera to centre them
@@ -150,6 +150,19 @@ def fit_camera(
     centre = framing.to_canvas(view.centre_px)
     K = np.array([[focal, 0.0, centre[0]], [0.0, focal, centre[1]], [0.0, 0.0, 1.0]])
     return Camera(K, world_to_camera, framing.canvas_size)
+
+
+def floor_points(camera: Camera, points_px: FloatArray, height_m: FloatArray) -> FloatArray:
+    """Where the rays through canvas pixels (N,2) meet the levels y = `height_m` (N,): (N,3) m, NaN if they do not.
+
+    `camera` is taken as it stands in its first frame.
+    """
+    rotation, shift = camera.world_to_camera[0, :3, :3], camera.world_to_camera[0, :3, 3]
+    place = -rotation.T @ shift
+    rays = np.concatenate((points_px, np.ones((len(points_px), 1))), axis=1) @ np.linalg.inv(camera.K).T @ rotation
+    sunk = np.minimum(rays[:, 1], -1e-9)
+    reach = np.where(rays[:, 1] < -1e-6, (np.asarray(height_m) - place[1]) / sunk, np.nan)
+    return np.asarray(place + rays * np.where(reach > 0.0, reach, np.nan)[:, None])
 
 
 def _at_height(world_to_camera: FloatArray, ground: FloatArray, support_m: float, height_m: float) -> FloatArray:

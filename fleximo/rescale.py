@@ -13,16 +13,16 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
-from fleximo.bones import BONES, measure_bones, measure_hand, rig_bones
+from fleximo.bones import BONES, SEEN, measure_bones, measure_hand, rig_bones
 from fleximo.camera import Camera, Framing
-from fleximo.camera_fit import fit_camera, frame_photo, legs_in_frame
+from fleximo.camera_fit import fit_camera, floor_points, frame_photo, legs_in_frame
 from fleximo.errors import FleximoError, Notice
 from fleximo.face import photo_face
-from fleximo.layouts import LEFT_HAND, RIGHT_HAND
+from fleximo.layouts import LEFT_HAND, OPENPOSE_18, RIGHT_HAND
 from fleximo.lift import lift
 from fleximo.motion import Motion
 from fleximo.person import Person
-from fleximo.retarget import regrip, retarget
+from fleximo.retarget import Plants, regrip, retarget
 from fleximo.rig import FINGERS, Landmark, Rig
 
 __all__ = [
@@ -39,6 +39,8 @@ __all__ = [
 
 RESCALE_MODES = ("bones", "paper", "off")
 _SIDES = ("left", "right")
+_FURTHEST_M = 0.5  # between the place of the person by depths and by the floor
+_WIDEST_M = 0.30  # by which one foot is set aside to stand as in the photo
 _WHOLE_STRIDE = (1.0, 0.0, 0.0, 1.0)
 
 
@@ -51,6 +53,8 @@ class Fit:
     turn_rad: float = 0.0  # heading added about +Y
     head: Mapping[str, Landmark] = field(default_factory=dict)  # the photo's own face on the fitted rig's head
     stride: tuple[float, float, float, float] = _WHOLE_STRIDE  # 2x2 by rows: x, z of the path -> as it is walked
+    plants: Plants = ()  # left and right foot: how the first stance becomes the photo's, see `retarget`
+    place_m: tuple[float, float] = (0.0, 0.0)  # x, z by which all is moved in the end
     upper_body: bool = False  # the legs are out of the picture: they are held and travel is removed
 
     def __post_init__(self) -> None:
@@ -142,7 +146,26 @@ def measure_fit(
     camera = fit_camera(person, framing) if camera is None else camera
     lengths = _lengths(person, framing, camera)
     lifted = lift(person, framing, camera, fit_rig(motion.rig, lengths))
-    return replace(fit, bone_lengths_m=lengths, head=photo_face(person, framing, camera, lifted))
+    fit = replace(fit, bone_lengths_m=lengths, head=photo_face(person, framing, camera, lifted))
+    return fit if upper_body else _on_the_photos_feet(fit, motion, person, framing, camera)
+
+
+def _on_the_photos_feet(fit: Fit, motion: Motion, person: Person, framing: Framing, camera: Camera) -> Fit:
+    """`fit` with the first stance of `motion` where the photo's ankles are, by the floor under them."""
+    first = apply_fit(motion[:1], fit)
+    ankles = first.positions("left_ankle", "right_ankle")[0]
+    toes = first.positions("left_toe_tip", "right_toe_tip")[0]
+    columns = [OPENPOSE_18.index("left_ankle"), OPENPOSE_18.index("right_ankle")]
+    if min(person.body_confidence[columns]) < SEEN:
+        return fit
+    seen = floor_points(camera, framing.to_canvas(person.body_px[columns]), ankles[:, 1])
+    shifts = seen[:, [0, 2]] - ankles[:, [0, 2]]
+    place = shifts.mean(axis=0)
+    apart = shifts - place
+    if not np.isfinite(seen).all() or np.linalg.norm(place) > _FURTHEST_M or np.abs(apart).max() > _WIDEST_M:
+        return fit  # a foot in the air, or a motion that starts in mid-stride
+    plants = tuple((float(x), float(z), float(dx), float(dz)) for (x, _, z), (dx, dz) in zip(toes, apart))
+    return replace(fit, plants=plants, place_m=(float(place[0]), float(place[1])))
 
 
 def _lengths(person: Person, framing: Framing, camera: Camera) -> dict[str, float]:
@@ -197,8 +220,8 @@ def apply_fit(motion: Motion, fit: Fit) -> Motion:
     if fit.upper_body:
         return _upper_body_only(motion, rig)
     if fit.bone_lengths_m or tuple(fit.stride) != _WHOLE_STRIDE:
-        return retarget(motion, rig, fit.stride)
-    return motion
+        motion = retarget(motion, rig, fit.stride, fit.plants)
+    return _moved(motion, np.array([fit.place_m[0], 0.0, fit.place_m[1]]), 0.0) if any(fit.place_m) else motion
 
 
 def _moved(motion: Motion, shift: FloatArray, turn_rad: float) -> Motion:

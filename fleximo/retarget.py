@@ -17,20 +17,24 @@ from fleximo.kinematics import forward, landmark_positions, two_bone_ik
 from fleximo.motion import Motion
 from fleximo.rig import Rig
 
-__all__ = ["regrip", "retarget"]
+__all__ = ["Plants", "regrip", "retarget"]
 
 _SIDES = ("left", "right")
 _REACH = 0.9995  # of both leg bones; beyond it the pelvis is lowered, for a locked knee snaps
 _TOUCH_M = (0.12, 0.30)  # palms nearer than the first keep their distance, further than the second are free
+_STANCE_M = (0.12, 0.50)  # a foot this near to where it started is moved with it wholly, this far away not at all
 _Limb = tuple[str, str, str]
+Plants = tuple[tuple[float, float, float, float], ...]
 
 
-def retarget(motion: Motion, rig: Rig, stride: tuple[float, ...] = (1.0, 0.0, 0.0, 1.0)) -> Motion:
+def retarget(motion: Motion, rig: Rig, stride: tuple[float, ...] = (1.0, 0.0, 0.0, 1.0), plants: Plants = ()) -> Motion:
     """`motion` on `rig`, which has the joints of `motion.rig` and other lengths.
 
     The joints turn as before; the path is scaled with the legs, planted feet stay in place by leg inverse kinematics,
     and palms that come near each other or the face do so on this body too. `stride` (2x2 by rows) maps x and z of
-    the path; it is linear, so that what stands still before it stands still after it.
+    the path. `plants`, of the left and the right foot, are (x, z) of the toe where it starts, on this body before
+    `stride`, and (dx, dz) m by which it shall stand elsewhere; a foot that walks away from there loses that shift.
+    Both only map places on the floor, so that what stands still before them stands still after them.
     """
     old = motion.rig
     own, new = rig_bones(old), rig_bones(rig)
@@ -45,6 +49,8 @@ def retarget(motion: Motion, rig: Rig, stride: tuple[float, ...] = (1.0, 0.0, 0.
     higher = (feet - legs) * ankle_height + hips_drop[1] - legs * hips_drop[0]
     root = legs * motion.root.astype(np.float64) @ walked.T + np.array([0.0, higher, 0.0])
     ankles = {side: _ankle_targets(motion, side, legs, feet, walked) for side in _SIDES}
+    for side, plant in zip(_SIDES, plants):
+        ankles[side] += _planted(legs * motion.positions(f"{side}_toe_tip")[:, 0], plant)
     root[:, 1] -= _too_far(rig, motion.world_rotations(), root, ankles)
     pose = _Pose(rig, motion.rotations.astype(np.float64), root)
     for side in _SIDES:
@@ -109,6 +115,14 @@ def _ankle_targets(motion: Motion, side: str, legs: float, feet: float, walked: 
     return np.asarray(legs * support + feet * (ankle - support) + legs * (toe @ walked.T - toe))
 
 
+def _planted(toe: FloatArray, plant: tuple[float, float, float, float]) -> FloatArray:
+    """(T,3) m, the shift of a foot whose toe is at `toe` (T,3)."""
+    away = toe[:, [0, 2]] - np.array(plant[:2])
+    shift = np.zeros(toe.shape)
+    shift[:, [0, 2]] = _nearness(away, _STANCE_M) * np.array(plant[2:])
+    return shift
+
+
 def _too_far(rig: Rig, world: FloatArray, root: FloatArray, targets: Mapping[str, FloatArray]) -> FloatArray:
     """(T,) m by which the pelvis must sink so that both ankles can be reached."""
     sink = np.zeros(len(root))
@@ -139,8 +153,8 @@ def _touching_wrists(motion: Motion, rig: Rig, pose: _Pose) -> dict[str, FloatAr
     return wrists
 
 
-def _nearness(span: FloatArray) -> FloatArray:
-    """(T,1) 1 where the vector `span` (T,3) is a touch, 0 where it is not, smooth between."""
-    near, far = _TOUCH_M
+def _nearness(span: FloatArray, limits_m: tuple[float, float] = _TOUCH_M) -> FloatArray:
+    """(T,1) 1 where the vector `span` (T,N) is shorter than the first limit, 0 beyond the second, smooth between."""
+    near, far = limits_m
     x = np.clip((far - np.linalg.norm(span, axis=-1, keepdims=True)) / (far - near), 0.0, 1.0)
     return np.asarray(x * x * (3.0 - 2.0 * x))

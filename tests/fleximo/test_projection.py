@@ -101,6 +101,14 @@ def test_a_hand_behind_the_back_is_hidden_and_one_before_it_is_not(depth: float,
     assert (hands <= INVENTED * expected + 1e-6).all()
 
 
+def test_eyes_blink_at_the_times_of_the_seed() -> None:
+    motion = still(300)
+    lids = {seed: project(motion, ahead(), seed=seed).column("face_37")[:, 1] for seed in (1, 2)}
+    for seed, height in lids.items():
+        assert np.ptp(height) > 0.5, seed
+    assert not np.allclose(lids[1], lids[2])
+
+
 def test_a_face_turned_away_fades_out() -> None:
     def face(degrees: float) -> np.ndarray:
         motion = still(head=rot.from_axis_angle([0, 1, 0], np.radians(degrees)))
@@ -120,6 +128,8 @@ def test_points_outside_the_picture_are_dropped_unless_a_limb_reaches_in() -> No
     assert confidence["nose"] == confidence["left_shoulder"] == 1.0
     assert confidence["left_hip"] == 1.0, "the trunk reaches out of the picture"
     assert confidence["left_ankle"] == 0.0
+    nearer = dict(zip(OPENPOSE_18.names, project(still(), ahead(0.8, 1.4, 900.0)).confidence[0, BODY]))
+    assert nearer["left_hip"] == 1.0 and nearer["left_knee"] == 0.0
     hand = still(left_shoulder=rot.from_axis_angle([0, 0, 1], 1.4))
     assert (project(hand, ahead(1.6, 0.9)).confidence[0, LEFT_HAND][1:] == 0.0).all()
 

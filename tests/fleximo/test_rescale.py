@@ -10,6 +10,7 @@ import pytest
 from fleximo import DEFAULT_RIG, FleximoError, Motion, MotionPlan, Segment
 from fleximo import rotations as rot
 from fleximo.bones import measure_hand, rig_bones
+from fleximo.camera_fit import fit_camera, frame_photo
 from fleximo.layouts import OPENPOSE_18
 from fleximo.moves import generate
 from fleximo.rescale import BONES, Fit, apply_fit, fit_motion, fit_notices, fit_rig, measure_bones, measure_fit
@@ -206,6 +207,49 @@ def test_the_motion_starts_at_the_origin_and_faces_as_the_person_does(moves: dic
     assert back.positions("left_shoulder")[0, 0, 0] < back.positions("right_shoulder")[0, 0, 0]
     side = fit_motion(source, replace(person, yaw_degrees=40.0))
     assert np.degrees(np.arctan2(*(side.root[-1] - side.root[0])[[0, 2]])) == pytest.approx(40.0, abs=3.0)
+
+
+@pytest.mark.parametrize("change", ["plain", "flip", "wide lens", "turned", "crop"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_frame_stands_on_the_photos_feet(name: str, change: str, moves: dict[str, Motion]) -> None:
+    picture = scene(name)
+    picture = {
+        "plain": picture,
+        "flip": picture.flipped(),
+        "wide lens": picture.relensed(0.6),
+        "turned": picture.turned(25.0),
+        "crop": picture.cropped(60, 90, 560, 1000),
+    }[change]
+    person = replace(picture.person(), yaw_degrees=25.0 if change == "turned" else 0.0)
+    framing = frame_photo(person.photo_size, None, person)
+    camera = fit_camera(person, framing)
+    for motion in moves.values():
+        feet = fit_motion(motion, person).positions("left_ankle", "right_ankle")[:1]
+        pixels = camera.project(feet)[0][0]
+        photo = framing.to_canvas(person.body_px[[INDEX["left_ankle"], INDEX["right_ankle"]]])
+        assert np.linalg.norm(pixels - photo, axis=-1).max() <= 3.0
+
+
+def test_a_walk_leaves_the_photos_wide_stance_behind(moves: dict[str, Motion]) -> None:
+    motion, person = moves["walk"], scene("david").person()
+    fit = measure_fit(motion, person)
+    assert len(fit.plants) == 2 and max(abs(plant[2]) for plant in fit.plants) > 0.03
+    gap = np.diff(apply_fit(motion, fit).positions("right_ankle", "left_ankle")[..., 0], axis=1)[:, 0]
+    plain = np.diff(apply_fit(motion, replace(fit, plants=())).positions("right_ankle", "left_ankle")[..., 0], axis=1)
+    assert gap[0] - plain[0, 0] > 0.06
+    assert np.abs(gap[-1] - plain[-1, 0]) < 1e-3
+
+
+def test_a_foot_in_the_air_or_a_start_in_mid_stride_is_not_forced_onto_the_photos_feet(
+    moves: dict[str, Motion],
+) -> None:
+    person = scene("anna").person()
+    points = person.points_px.copy()
+    points[INDEX["left_ankle"]] -= [0.0, 160.0]
+    assert measure_fit(moves["wave"], replace(person, points_px=points)).plants == ()
+    confidence = person.confidence.copy()
+    confidence[INDEX["left_ankle"]] = 0.0
+    assert measure_fit(moves["wave"], replace(person, confidence=confidence)).plants == ()
 
 
 def test_cropped_legs_are_held_and_travel_is_removed(moves: dict[str, Motion]) -> None:
