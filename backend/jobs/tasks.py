@@ -147,9 +147,11 @@ def _detect(task: Task, progress: Progress) -> Files:
 
 
 def _render(task: Task, progress: Progress) -> Files:
+    from backend.models import detect
     from backend.pipeline import render_job
     from backend.reports import versions
 
+    detect.release()  # a warm detector holds memory that the frames need
     job = RenderJob.from_document(task.request["job"], BlobStore(task.store).read)
     rendered = render_job(job, task.work, progress, previous=_previous_work(task))
     notices = [*job.person.notices, *rendered.notices]

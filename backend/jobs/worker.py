@@ -98,9 +98,10 @@ def _work(order: dict[str, Any], inbox: _Inbox, speak: _Speaker) -> str | None:
         return outcome.error["code"] if outcome.state == FAILED and outcome.error else None
     except Cancelled:
         return None
-    except FleximoError as error:  # not even the outcome could be written
-        tell({"event": "failed", "error": {"code": error.code, "message": error.message, "remedy": error.remedy}})
-        return error.code
+    except (FleximoError, OSError) as error:  # not even the outcome could be written
+        logging.getLogger(__name__).error("The outcome of %s is not on the disk", task.id, exc_info=error)
+        tell({"event": "failed"})
+        return None
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import secrets
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -104,6 +105,8 @@ def create_app(scheduler: Scheduler | None = None, bell: Bell | None = None) -> 
     app.add_exception_handler(RequestValidationError, _told_invalid)
     app.add_exception_handler(ValidationError, _told_invalid)
     app.add_exception_handler(HTTPException, _told_http)
+    app.add_exception_handler(OSError, _told_disk)
+    app.add_exception_handler(sqlite3.OperationalError, _told_disk)
     app.add_exception_handler(Exception, _told_unexpected)
     return app
 
@@ -136,6 +139,13 @@ async def _told_http(request: Request, error: Exception) -> Response:
     response = _error(error.status_code, code, str(error.detail))
     response.headers.update(error.headers or {})
     return response
+
+
+async def _told_disk(request: Request, error: Exception) -> Response:
+    """A full or failing disk, in one sentence; nothing half-written is left, so the request can be sent again."""
+    _LOG.error("disk error at %s %s", request.method, request.url.path, exc_info=error)
+    reason = error.strerror if isinstance(error, OSError) else error
+    return _error(507, "unwritable_file", f"The data folder cannot be written or read: {reason}.", "Make room.")
 
 
 async def _told_unexpected(request: Request, error: Exception) -> Response:
