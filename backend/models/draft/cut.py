@@ -31,15 +31,11 @@ class Limb:
     joints: FloatArray  # (N,2) px, N = 2 or 3
     radii: FloatArray  # (N,) px
     tip: FloatArray  # (2,) px: middle of the finger tips or of the toes
+    with_tip: bool = True  # False where the photo hides the hand: the arm ends at the wrist
 
     @property
     def label(self) -> int:
         return LABELS[self.side, self.kind]
-
-    @property
-    def whole(self) -> bool:
-        """Whether hand or foot belong to it."""
-        return len(self.joints) == 3
 
 
 def segment_coordinates(shape: tuple[int, int], start: FloatArray, end: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -63,7 +59,8 @@ def find_limbs(rest: RestPose, mask: BoolArray) -> list[Limb]:
             if min(np.linalg.norm(np.diff(joints, axis=0), axis=1)) < 0.04 * rest.torso_px:
                 continue  # pointing at the camera: no length to cut along
             radii = np.array([_half_width(mask, joints, i, kind, rest.torso_px) for i in range(len(joints))])
-            limbs.append(Limb(side, kind, joints, radii, _tip(rest, side, kind, joints)))
+            shown = kind == "leg" or rest.has(HAND_START[side], HAND_START[side] + 9)
+            limbs.append(Limb(side, kind, joints, radii, _tip(rest, side, kind, joints), shown and len(joints) == 3))
     return limbs
 
 
@@ -109,8 +106,9 @@ def cut_limbs(image: FloatArray, mask: BoolArray, rest: RestPose, limbs: list[Li
     shape = (mask.shape[0], mask.shape[1])
     markers = np.zeros(shape, np.int32)
     free = mask.copy()
+    nearness = {limb.label: _nearness(shape, limb) for limb in limbs}
     for limb in limbs:
-        near = _nearness(shape, limb)
+        near = nearness[limb.label]
         markers[(near < 0.35) & mask & (markers == 0)] = limb.label
         free &= near > (1.25 if limb.kind == "arm" else 1.6)
     core = _trunk_core(mask, rest)
@@ -124,15 +122,18 @@ def cut_limbs(image: FloatArray, mask: BoolArray, rest: RestPose, limbs: list[Li
     markers[core & ~arms] = BODY_LABEL
     markers[~mask] = _OUTSIDE
     smooth = cv2.bilateralFilter(np.ascontiguousarray(image), 5, 30, 3)
-    labels = cv2.watershed(smooth, markers.copy())
-    labels = _smooth_borders(_close_seams(labels, mask), mask, 0.03 * rest.torso_px)
+    labels = _close_seams(cv2.watershed(smooth, markers.copy()), mask)
+    labels = _leave_hems(image, labels, limbs)
+    if legs:
+        _part_legs(labels, rest, nearness)
+    labels = _smooth_borders(labels, mask, 0.03 * rest.torso_px)
     return _largest_components(labels, limbs)
 
 
 def _nearness(shape: tuple[int, int], limb: Limb) -> FloatArray:
     """(H,W) distance to the limb's bones in units of its half-width there; the root end is open towards the body."""
     best = np.full(shape, np.inf, np.float32)
-    stations = [*limb.joints, limb.tip] if limb.whole else list(limb.joints)
+    stations = [*limb.joints, limb.tip] if limb.with_tip else list(limb.joints)
     radii = [*limb.radii, limb.radii[-1] * (1.3 if limb.kind == "arm" else 1.5)]
     for i in range(len(stations) - 1):
         along, across = segment_coordinates(shape, stations[i], stations[i + 1])
@@ -157,6 +158,49 @@ def _trunk_core(mask: BoolArray, rest: RestPose) -> BoolArray:
         corners.append(hip - rest.down * 0.08 * rest.torso_px)
     cv2.fillConvexPoly(core, np.round(np.array(corners) * 16).astype(np.int32), 1, shift=4)
     return (core > 0) & mask
+
+
+def _leave_hems(image: FloatArray, labels: IntArray, limbs: list[Limb]) -> IntArray:
+    """An arm that goes into a pocket gives back what has the trousers' colour rather than its own sleeve's."""
+    shape = (labels.shape[0], labels.shape[1])
+    legs = [limb for limb in limbs if limb.kind == "leg"]
+    for arm in limbs:
+        if arm.kind != "arm" or arm.with_tip or len(arm.joints) < 3 or not legs:
+            continue
+        own = labels == arm.label
+        along, _ = segment_coordinates(shape, arm.joints[1], arm.joints[2])
+        sleeve, end = own & (along > 0.1) & (along < 0.6), own & (along > 0.6)
+        cloth = np.zeros(shape, dtype=bool)
+        for leg in legs:
+            place, across = segment_coordinates(shape, leg.joints[0], leg.joints[1])
+            cloth |= (labels == leg.label) & (np.abs(across) < 0.6 * leg.radii[0]) & (place > 0.1) & (place < 0.6)
+        if sleeve.sum() < 20 or cloth.sum() < 20 or not end.any():
+            continue
+        colours = cv2.GaussianBlur(image, (0, 0), 1.5).astype(np.float32)
+        nearer = []
+        for sample in (colours[sleeve], colours[cloth]):
+            spread = np.maximum(sample.std(axis=0), 8.0)
+            nearer.append((((colours[end] - np.median(sample, axis=0)) / spread) ** 2).sum(axis=-1))
+        given = np.zeros(shape, np.uint8)
+        given[end] = nearer[1] < nearer[0]
+        given = cv2.morphologyEx(given, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+        side = [leg for leg in legs if leg.side == arm.side] or legs
+        labels = np.where(given & own, side[0].label, labels)
+    return labels
+
+
+def _part_legs(labels: IntArray, rest: RestPose, nearness: dict[int, FloatArray]) -> None:
+    """Below the hips nothing is the trunk's: each leg takes what is nearer to it, in place."""
+    shape = (labels.shape[0], labels.shape[1])
+    below = segment_coordinates(shape, rest.neck, rest.mid_hip)[0] > 1.02
+    legs = [label for (_, kind), label in LABELS.items() if kind == "leg" and label in nearness]
+    for leg in legs:
+        others = [nearness[label] for label in legs if label != leg]
+        other = np.minimum.reduce(others) if others else np.full(shape, np.inf, np.float32)
+        theirs = np.isin(labels, [label for label in legs if label != leg])
+        nearest = nearness[leg] <= other
+        clearly = nearness[leg] < 0.7 * other  # between the legs the watershed found the edge, far from it it strayed
+        labels[below & (((labels == BODY_LABEL) & nearest) | (theirs & clearly))] = leg
 
 
 def _close_seams(labels: IntArray, mask: BoolArray) -> IntArray:

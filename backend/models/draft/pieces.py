@@ -132,19 +132,17 @@ def _piece(
     return Piece(name or bone, texture, origin, bone_index(bone), packed, hull)
 
 
-def _limb_pieces(cutting: Cutting, limb: Limb, with_tip: bool) -> list[Piece]:
-    """Upper piece, lower piece and, if `with_tip`, hand or foot."""
+def _limb_pieces(cutting: Cutting, limb: Limb) -> list[Piece]:
+    """Upper piece, lower piece and, if the photo shows it, hand or foot."""
     parts, joint_names = _PARTS[limb.kind], _JOINTS[limb.kind]
-    stations = [*limb.joints, limb.tip] if limb.whole else [*limb.joints]
+    stations = [*limb.joints, limb.tip] if limb.with_tip else [*limb.joints]
     radii = [*limb.radii, limb.radii[-1] * 1.3]
     made = []
     for i in range(len(stations) - 1):
-        if i == 2 and not with_tip:
-            break
         inner = {"arm": "chest", "leg": "pelvis"}[limb.kind] if i == 0 else f"{limb.side}_{parts[i - 1]}"
         links = [(f"{limb.side}_{joint_names[i]}", inner, False)]
         last = i == len(limb.joints) - 1
-        if not last and (i < 1 or with_tip) and i + 1 < len(joint_names) and limb.whole:
+        if i + 2 < len(stations):
             links.append((f"{limb.side}_{joint_names[i + 1]}", f"{limb.side}_{parts[i + 1]}", True))
         made.append(_limb_piece(cutting, limb, i, stations, radii, links, open_end=last))
     return [piece for piece in made if piece is not None]
@@ -178,13 +176,14 @@ def _limb_piece(
         allowed = thickness * (1.15 + 8.0 * np.maximum(along - 0.22, 0.0))
         reach = reach * smoothstep(1.0 - (across - allowed) / (0.15 * radii[0]))
     other_arms = [label for (_, kind), label in LABELS.items() if kind == "arm" and label != limb.label]
-    hidden = crop.is_label(*other_arms) & (across < 0.95 * thickness) & (along > 0) & (along < 1)
+    inward = 1.6 if limb.kind == "leg" and i == 0 else 0.95  # a hand may hide the trousers' inner side
+    hidden = crop.is_label(*other_arms) & (across < inward * thickness) & (along > 0) & (along < 1)
     alpha = np.maximum(crop.alpha * _soft(own), _soft(hidden)) * reach
     root = crop.disc(start, (0.8 if i == 0 else 0.92) * radii[i], 0.3 * radii[i])
     if limb.kind == "leg" and i == 2:
         root = root * 0.0
     alpha = np.maximum(alpha, root * np.maximum(crop.alpha, _soft(hidden)))
-    if not open_end:
+    if not open_end and i + 2 < len(stations):
         end_disc = crop.disc(end, 0.92 * radii[i + 1], 0.2 * radii[i + 1])
         alpha = np.maximum(alpha, end_disc * crop.alpha)
     known = own.copy()
@@ -301,10 +300,10 @@ def _heads(cutting: Cutting) -> list[Piece | None]:
     ]
 
 
-def cut_pieces(cutting: Cutting, hands_seen: dict[str, bool]) -> list[Piece]:
-    """All pieces that the photo gives; an arm whose hand was not seen ends at the wrist."""
+def cut_pieces(cutting: Cutting) -> list[Piece]:
+    """All pieces that the photo gives."""
     made = [_pelvis(cutting), _torso(cutting), *_heads(cutting)]
     pieces = [piece for piece in made if piece is not None]
     for limb in cutting.limbs:
-        pieces += _limb_pieces(cutting, limb, with_tip=limb.kind == "leg" or hands_seen[limb.side])
+        pieces += _limb_pieces(cutting, limb)
     return pieces

@@ -65,7 +65,7 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
     shadows = find_shadows(image, scene, alpha, limbs, rest.down, rest.torso_px, (pad[0], pad[1]))
     labels = cut_limbs(image, alpha > 0.03, working, list(limbs))
     hands_seen = {side: rest.has(HAND_START[side], HAND_START[side] + 9) for side in SIDES}
-    pieces = cut_pieces(Cutting(image, alpha, labels, working, limbs, (pad[0], pad[1])), hands_seen)
+    pieces = cut_pieces(Cutting(image, alpha, labels, working, limbs, (pad[0], pad[1])))
     width, height = framing.canvas_size
     window = np.s_[pad[1] : pad[1] + height, pad[0] : pad[0] + width]
     return Puppet(

@@ -32,7 +32,7 @@ class Shadow:
 
 
 def _places(limbs: tuple[Limb, ...], down: FloatArray, torso_px: float) -> list[tuple[Limb, FloatArray]]:
-    legs = [limb for limb in limbs if limb.kind == "leg" and limb.whole]
+    legs = [limb for limb in limbs if limb.kind == "leg" and limb.with_tip]
     return [(limb, limb.joints[-1] + down * 0.19 * torso_px) for limb in legs]
 
 
