@@ -187,16 +187,15 @@ def test_connection_is_told_in_sentences(addon: Any, scene: Any, folders: Path, 
     assert "Press Start" in told and "blender: " in told
 
 
-@pytest.mark.timeout(120)
-def test_the_server_is_started_and_stopped_from_blender(
+@pytest.mark.timeout(180)
+def test_the_server_is_started_and_stopped_and_a_render_goes_on_over_it(
     addon: Any, scene: Any, folders: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     from tests.blender.conftest import ROOT, SERVER_DATA, SERVER_PYTHON
 
     if SERVER_DATA:
         pytest.skip("the server runs elsewhere; no Python that could start it is known here")
-
-    chosen = addon("preferences").preferences()
+    chosen, live = addon("preferences").preferences(), addon("properties").live()
     chosen.data_folder, chosen.server_command = str(tmp_path / "own"), "/there/is/no/fleximo"
     with pytest.raises(RuntimeError, match="server command /there/is/no/fleximo is not there"):
         bpy.ops.fleximo.start_server()
@@ -204,15 +203,29 @@ def test_the_server_is_started_and_stopped_from_blender(
     chosen.server_command = SERVER_PYTHON
     try:
         assert bpy.ops.fleximo.start_server() == {"FINISHED"}
-        live = addon("properties").live()
         assert live.server == "connected"
         assert bpy.ops.fleximo.start_server() == {"FINISHED"}, "a running server is found, not started again"
+        bpy.ops.fleximo.generate_motion(text="a man bows")
+        bpy.ops.fleximo.set_reference(filepath=str(ANNA))
+        take = scene.fleximo.takes[0]
+        take.size = SIZE
+        bpy.ops.fleximo.detect_pose()
+        assert press(addon, monkeypatch, "render") == {"FINISHED"}
+        base = addon("operators.base")
+        while live.progress == 0.0 and base.session().running("render"):
+            base.tick()
+        assert base.session().running("render"), live.error
         assert bpy.ops.fleximo.stop_server() == {"FINISHED"}
         assert live.server == "missing"
-        with pytest.raises(RuntimeError, match="Press Start"):
-            bpy.ops.fleximo.stop_server()
+        assert bpy.ops.fleximo.start_server() == {"FINISHED"}
+        wait_for(addon, "render")
+        assert take.video and not live.error
+        assert len(our_strips(addon, scene)) == 1
     finally:
+        bpy.ops.fleximo.stop_server()
         chosen.server_command = ""
+    with pytest.raises(RuntimeError, match="Press Start"):
+        bpy.ops.fleximo.stop_server()
 
 
 def test_errors_of_the_take_are_sentences(addon: Any, scene: Any, folders: Path, tmp_path: Path) -> None:
