@@ -6,6 +6,8 @@ Eight moves for one person, two for each of the others; `fleximo bench` runs all
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,8 +15,12 @@ import pytest
 
 from backend.evaluate.metrics import PoseScore, score_video, ssim
 from backend.evaluate.quality import TEXTS
-from fleximo import OPENPOSE_18, PoseTrack
-from tests.quality.conftest import Shot, Studio
+from backend.media import read_video
+from backend.models import detect
+from backend.pipeline import render_job
+from fleximo import OPENPOSE_18, PoseTrack, moves, take
+from fleximo.planner import RulePlanner
+from tests.quality.conftest import PEOPLE, Shot, Studio
 
 SHOTS = [("anna", text) for text in TEXTS] + [(person, text) for person in ("david", "kenji") for text in TEXTS[:2]]
 EVERY = 6
@@ -95,6 +101,39 @@ def canvas_photo(shot: Shot) -> np.ndarray:
     job = shot.animation.job
     rgb = decode_photo(job.photo).rgb
     return cv2.warpAffine(rgb, job.framing.matrix, job.size, flags=cv2.INTER_AREA)
+
+
+@pytest.mark.parametrize("text", [TEXTS[0], TEXTS[3]])
+def test_the_silhouette_is_one_piece_without_holes(tmp_path: Path, text: str) -> None:
+    photo = PEOPLE / "anna.jpg"
+    rgb = cv2.cvtColor(cv2.imread(str(photo)), cv2.COLOR_BGR2RGB)
+    person = detect.detect(photo.read_bytes())
+    # Before a green wall whatever is not green is the person, however the renderer came to it.
+    rgb[~cv2.dilate(person.mask.astype(np.uint8), np.ones((3, 3))).astype(bool)] = (40, 200, 40)
+    ok, content = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    assert ok
+    job = take.make_job(moves.generate(RulePlanner().plan(text)), person, content.tobytes(), fps=Fraction(30))
+    frames = read_video(render_job(job, tmp_path).master).frames
+    for frame in frames[::EVERY].astype(float):
+        green = frame[..., 1] > 1.35 * np.maximum(frame[..., 0], frame[..., 2])
+        body = (~green).astype(np.uint8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(body)
+        areas = np.sort(stats[1:, cv2.CC_STAT_AREA])[::-1]
+        assert areas[1:].sum() <= 0.005 * areas[0], f"pieces of {areas[:4].tolist()} px"
+        largest = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+        assert hole_area(largest) <= 0.005 * areas[0]
+
+
+def hole_area(silhouette: np.ndarray) -> int:
+    """Pixels of background that the silhouette encloses and that are no gap between limbs (those are larger)."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(1 - silhouette, connectivity=4)
+    holes = [
+        area
+        for x, y, width, height, area in stats[1:]
+        if x > 0 and y > 0 and x + width < silhouette.shape[1] and y + height < silhouette.shape[0]
+    ]
+    gap = 0.01 * silhouette.sum()
+    return int(sum(area for area in holes if area < gap))
 
 
 def test_the_background_outside_the_person_never_changes(studio: Studio) -> None:
