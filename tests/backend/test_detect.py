@@ -255,6 +255,16 @@ def test_nobody() -> None:
         assert caught.value.code == "no_person"
 
 
+def test_a_face_alone_and_a_bust() -> None:
+    face = cv2.resize(rgb_of("anna")[130:235, 235:345], (440, 420), interpolation=cv2.INTER_CUBIC)
+    with pytest.raises(FleximoError, match="head and shoulders") as caught:
+        detect(encoded(face))
+    assert caught.value.code == "no_body"
+    bust = detect(encoded(np.ascontiguousarray(rgb_of("david")[60:330, 100:480])))
+    assert codes(bust) == ["limb_out_of_frame"]
+    assert np.linalg.norm(bust.point("nose") - (body_of("david")[0] - [100, 60])) < 0.06 * torso(body_of("david"))
+
+
 def beside(*names: str) -> np.ndarray:
     return np.hstack([rgb_of(name) for name in names])
 

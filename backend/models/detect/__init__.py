@@ -28,7 +28,7 @@ def detect(
 
     `points`: name -> [x, y] in photo px, set by hand; `detector` "auto" takes them where given and MediaPipe otherwise.
     `choose`: of several people the index from the left, or a point [x, y] on the one wanted. Raises `FleximoError`
-    `no_person`, `no_such_person`, `detector_unavailable`, `invalid_points`, or what `decode_photo` raises.
+    `no_person`, `no_body`, `no_such_person`, `detector_unavailable`, `invalid_points`, or what `decode_photo` raises.
     """
     if detector not in DETECTORS:
         raise FleximoError(f"There is no detector {detector!r}; one of {', '.join(DETECTORS)} was expected.")

@@ -16,7 +16,7 @@ from fleximo.errors import FleximoError, Notice
 from fleximo.layouts import OPENPOSE_18
 from fleximo.person import Person
 
-__all__ = ["no_person", "with_notices"]
+__all__ = ["no_body", "no_person", "with_notices"]
 
 _SMALL_TORSO_PX = 120.0
 _TURNED_DEGREES = 40.0
@@ -31,6 +31,15 @@ def no_person() -> FleximoError:
         code="no_person",
         remedy="Use a photo in which one person is seen from the front and is not small, or set the key points by hand "
         "(`--points FILE`, see docs/photos.md).",
+    )
+
+
+def no_body() -> FleximoError:
+    """The error for a photo of a face alone, which has nothing to move."""
+    return FleximoError(
+        "Only the head of the person is in the photo; at least head and shoulders were expected.",
+        code="no_body",
+        remedy="Use a photo that shows more of the body; whole is best.",
     )
 
 

@@ -46,8 +46,8 @@ _LIMBS = [
 def detect_person(photo: Photo, *, choose: int | Sequence[float] | None = None, stature_m: float = 1.70) -> Person:
     """The person of a photo; of several the one that `choose` names (index from the left, or a point x, y).
 
-    Raises `FleximoError` `no_person` where nobody is found, `no_such_person` for a wrong index,
-    `detector_unavailable` where MediaPipe cannot run.
+    Raises `FleximoError` `no_person` where nobody is found, `no_body` for a face alone, `no_such_person` for a wrong
+    index, `detector_unavailable` where MediaPipe cannot run.
     """
     width, height = photo.size
     work = _work_picture(photo)
@@ -57,6 +57,8 @@ def detect_person(photo: Photo, *, choose: int | Sequence[float] | None = None, 
         raise gate.no_person()
     chosen = _choose(people, choose, to_photo)
     points, confidence, body_m = named_points(people[chosen])
+    if (confidence[_columns("left_shoulder", "right_shoulder", "left_hip", "right_hip")] < SEEN).all():
+        raise gate.no_body()
     person = Person(
         points_px=points * to_photo,
         confidence=confidence,
