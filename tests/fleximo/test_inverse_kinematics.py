@@ -92,6 +92,21 @@ def test_an_overstretched_elbow_does_not_turn_the_arm():
     assert turn.max() < 5.0
 
 
+def test_a_straight_arm_keeps_the_twist_it_was_bent_with():
+    frames = 61
+    rotations = np.broadcast_to(rot.IDENTITY, (frames, len(DEFAULT_RIG.joint_names), 4)).copy()
+    twist = np.linspace(np.radians(70.0), np.radians(40.0), frames)
+    rotations[:, DEFAULT_RIG.index("left_shoulder")] = rot.from_axis_angle([1.0, 0.0, 0.0], twist)
+    bend = np.radians(np.clip(np.abs(np.arange(frames) - 30) * 6.0 - 90.0, 0.0, 90.0))
+    rotations[:, DEFAULT_RIG.index("left_elbow")] = rot.from_axis_angle(HINGES["left_elbow"], bend)
+    _, joints = kinematics.forward(DEFAULT_RIG, rotations, np.zeros((frames, 3)))
+    found, _ = positions_to_rotations(DEFAULT_RIG, joints[:, : len(BODY_JOINTS)])
+    error = rot.angle_between(
+        found[:, DEFAULT_RIG.index("left_shoulder")], rotations[:, DEFAULT_RIG.index("left_shoulder")]
+    )
+    assert np.degrees(error).max() < 8.0
+
+
 def test_noise_of_a_millimetre_shakes_no_straight_limb():
     rng = np.random.default_rng(0)
     rest = DEFAULT_RIG.rest_joints[: len(BODY_JOINTS)]

@@ -37,6 +37,9 @@ def test_the_subset_goes_by_name():
     np.testing.assert_array_equal(body.depths_m[:, 0], track.depths_m[:, WHOLEBODY_128.index("nose")])
     hand = Layout("one", ("right_hand_thumb4",), (), ())
     np.testing.assert_array_equal(track.subset(hand).points_px[:, 0], track.column("right_hand_thumb4"))
+    tip = WHOLEBODY_128.index("right_hand_thumb4")
+    np.testing.assert_array_equal(track.subset(hand).depths_m[:, 0], track.depths_m[:, tip])
+    np.testing.assert_array_equal(track.subset(hand).confidence[:, 0], track.confidence[:, tip])
     with pytest.raises(FleximoError, match="openpose_18 has no key point called 'face_0'"):
         body.subset(Layout("face", ("face_0",), (), ()))
 
