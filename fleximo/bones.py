@@ -62,10 +62,9 @@ _UPRIGHT = ("torso", "neck_to_nose", "thigh", "shin")  # what makes up the stand
 # How far a bone may stray from the body ratio that the visible bones suggest (Drillis & Contini 1966 give standard
 # deviations of 4 to 8 %; cartoons and children go further, detector slips further still).
 _PLAUSIBLE = (0.6, 1.6)
-_LEAST_WITHOUT_DEPTH = (
-    0.8  # where nothing tells a short limb from one that points at the camera, the latter is likelier
-)
-_DEPTH_NOISE_M = 0.06
+# Where nothing tells a short limb from one that points at the camera, the latter is likelier.
+_LEAST_WITHOUT_DEPTH = 0.8
+_DEPTH_NOISE_M = 0.06  # of MediaPipe's metric points on the rendered people
 LENS_DEGREES = 35.0  # angle of view of the longer side: a 57 mm lens on 36 x 24 mm, a portrait's usual one
 SEEN = 0.3  # a key point below this confidence is not measured, as in OpenPose's own drawing
 

@@ -25,6 +25,11 @@ _FREE = (
     "pelvis spine1 spine3 neck head left_collar right_collar left_shoulder right_shoulder left_elbow right_elbow "
     "left_hip right_hip left_knee right_knee"
 ).split()
+_LIMB_BONES = {
+    f"{side}_{start}": f"{side}_{end}"
+    for side in ("left", "right")
+    for start, end in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+}
 # Standard deviations, in radians about x, y, z, of the turn that a joint makes away from the first guess. The trunk's
 # heading shows in the picture only as a few pixels of width, and the head's pitch hardly at all.
 _TRUNK = (0.1, 0.1, 0.1)
@@ -100,37 +105,24 @@ def _first_guess(rig: Rig, places: FloatArray, seen: BoolArray, person: Person) 
     chest = _turned(at["left_shoulder"] - at["right_shoulder"], up) if shoulders else heading
     pelvis = _turned(at["left_hip"] - at["right_hip"], up) if hips else chest
     chest = chest if shoulders else pelvis
-    world: dict[str, FloatArray] = {}
-    for joint, name in enumerate(BODY_JOINTS):
-        above = BODY_JOINTS[int(rig.parents[joint])]
-        world[name] = {"pelvis": pelvis, "spine3": chest, "left_ankle": heading, "right_ankle": heading}.get(
-            name, world.get(above, pelvis)
-        )
-        if name in ("spine1", "spine2"):
-            world[name] = rot.slerp(pelvis, chest, 1.0 / 3.0 if name == "spine1" else 2.0 / 3.0)
-    for side in ("left", "right"):
-        for upper, lower in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")):
-            start, end = f"{side}_{upper}", f"{side}_{lower}"
-            if start in at and end in at:
-                rest = rig.rest_offsets[rig.index(end)].astype(np.float64)
-                base = (
-                    world[f"{side}_{'collar' if upper == 'shoulder' else 'shoulder'}"]
-                    if upper in ("shoulder", "elbow")
-                    else pelvis
-                    if upper == "hip"
-                    else world[f"{side}_hip"]
-                )
-                world[start] = rot.multiply(rot.from_two_vectors(rot.rotate(base, rest), at[end] - at[start]), base)
-            elif upper in ("elbow", "knee"):
-                world[start] = world[f"{side}_{'shoulder' if upper == 'elbow' else 'hip'}"]
-        world[f"{side}_wrist"] = world[f"{side}_elbow"]
-        world[f"{side}_foot"] = world[f"{side}_ankle"]
+    world = {
+        "pelvis": pelvis,
+        "spine1": rot.slerp(pelvis, chest, 1.0 / 3.0),
+        "spine2": rot.slerp(pelvis, chest, 2.0 / 3.0),
+        "spine3": chest,
+        "left_ankle": heading,
+        "right_ankle": heading,
+    }
     local = np.empty((len(BODY_JOINTS), 4))
     for joint, name in enumerate(BODY_JOINTS):
-        parent = int(rig.parents[joint])
-        local[joint] = (
-            world[name] if parent < 0 else rot.multiply(rot.conjugate(world[BODY_JOINTS[parent]]), world[name])
-        )
+        base = world[BODY_JOINTS[int(rig.parents[joint])]] if joint else rot.IDENTITY
+        end = _LIMB_BONES.get(name)
+        if name not in world:
+            world[name] = base
+            if end is not None and name in at and end in at:
+                rest = rot.rotate(base, rig.rest_offsets[rig.index(end)].astype(np.float64))
+                world[name] = rot.multiply(rot.from_two_vectors(rest, at[end] - at[name]), base)
+        local[joint] = rot.multiply(rot.conjugate(base), world[name])
     return local, _root_guess(rig, local, at)
 
 
