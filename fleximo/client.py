@@ -372,11 +372,19 @@ class Client:
         photo: bytes,
         *,
         points: Mapping[str, tuple[float, float] | None] | None = None,
-        choose: int | None = None,
+        choose: int | tuple[float, float] | None = None,
+        stature_m: float = 1.70,
         progress: Progress | None = None,
     ) -> Person:
+        """The person in the photo; `points` set by hand, `choose` one of several by index or by a point on it."""
         marks = None if points is None else {name: None if p is None else list(p) for name, p in points.items()}
-        request = {"kind": "detect", "photo": self.upload(photo), "points": marks, "choose": choose}
+        request = {
+            "kind": "detect",
+            "photo": self.upload(photo),
+            "points": marks,
+            "choose": list(choose) if isinstance(choose, tuple) else choose,
+            "stature_m": stature_m,
+        }
         done = self.wait(self.submit(request).id, progress)
         return Person.from_json(json.loads(self.result(done.id)))
 

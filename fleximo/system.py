@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ else:
 
 __all__ = [
     "FileLock",
+    "hidden_process_flags",
     "kill_process",
     "make_private_folder",
     "peak_memory_mb",
@@ -126,6 +128,13 @@ def process_is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def hidden_process_flags() -> int:
+    """`creationflags` of a child process that opens no console window on Windows; 0 elsewhere."""
+    if sys.platform == "win32":
+        return subprocess.CREATE_NO_WINDOW
+    return 0
 
 
 def kill_process(pid: int) -> None:

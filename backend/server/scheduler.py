@@ -32,6 +32,7 @@ _LOG = logging.getLogger(__name__)
 _PROGRESS_EVERY_S = 0.3
 _DAY_S = 86_400.0
 _MAX_LOG_LINE = 2000
+_JUDGED_FROM = 0.02  # progress from which on the rest is estimated
 _REAL_PROGRESS = 0.05  # less between two crashes is the same place
 
 
@@ -53,7 +54,7 @@ class Scheduler:
         self._lock = threading.RLock()  # one change of state at a time
         self._stopping = threading.Event()
         self._current: JobRow | None = None
-        self._told_at = 0.0
+        self._told_at = self._begun_at = 0.0  # monotonic, for clocks jump
         self._resumed_from = 0.0
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
@@ -317,7 +318,7 @@ class Scheduler:
         row = self.table.claim()
         if row is None:
             return
-        self._told_at, self._resumed_from = 0.0, row.fraction
+        self._told_at, self._begun_at, self._resumed_from = 0.0, time.monotonic(), row.fraction
         try:
             self.log(row.id, f"attempt {row.attempt} begins")
             self._engine.start(self._task(row.id), row.attempt)
@@ -344,9 +345,7 @@ class Scheduler:
             return
         self._told_at = now
         gained = fraction - self._resumed_from
-        eta_s = None
-        if gained > 0.02 and row.started is not None:
-            eta_s = round((time.time() - row.started) * (1.0 - fraction) / gained, 1)
+        eta_s = round((now - self._begun_at) * (1.0 - fraction) / gained, 1) if gained > _JUDGED_FROM else None
         self.table.set_progress(row.id, max(fraction, row.fraction), message, eta_s)
 
     def _take_loss(self, row: JobRow, event: Event) -> None:

@@ -13,6 +13,7 @@ import pytest
 from fleximo import FleximoError
 from fleximo.system import (
     FileLock,
+    hidden_process_flags,
     kill_process,
     make_private_folder,
     peak_memory_mb,
@@ -95,3 +96,9 @@ def test_memory_and_data_root() -> None:
     peak = peak_memory_mb()
     assert sys.platform == "win32" or (peak is not None and 10 < peak < 100_000)
     assert user_data_root().is_absolute()
+
+
+def test_a_child_with_the_hidden_flags_runs() -> None:
+    command = [sys.executable, "-c", "print('ran')"]
+    ended = subprocess.run(command, creationflags=hidden_process_flags(), capture_output=True, text=True, timeout=30)
+    assert ended.stdout.strip() == "ran"

@@ -19,6 +19,7 @@ from typing import Any
 import backend
 from backend.jobs.engines import Event
 from backend.jobs.records import Task
+from fleximo.system import hidden_process_flags
 
 __all__ = ["LocalEngine"]
 
@@ -141,6 +142,7 @@ class _Worker:
                 env=environment,
                 text=True,
                 encoding="utf-8",
+                creationflags=hidden_process_flags(),
             )
         self._inbox = inbox
         self._reader = threading.Thread(target=self._read, daemon=True, name="worker-lines")
