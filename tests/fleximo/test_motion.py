@@ -114,8 +114,8 @@ def test_resampling_keeps_the_path_and_the_duration():
     assert slower.seconds == pytest.approx(motion.seconds, abs=0.025)
     np.testing.assert_allclose(slower.root[:, 0], np.arange(len(slower)) / 20.0, atol=1e-6)
     assert motion.resample(30) is motion
-    nearest = np.round(np.arange(len(motion.resample(24))) * 1.25).astype(int)
-    np.testing.assert_array_equal(motion.resample(24).contacts, motion.contacts[np.minimum(nearest, 89)])
+    nearest = np.round(np.arange(len(motion.resample(25))) * 1.2).astype(int)
+    np.testing.assert_array_equal(motion.resample(25).contacts, motion.contacts[np.minimum(nearest, 89)])
 
 
 def test_what_is_no_rotation_is_refused():
