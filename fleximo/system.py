@@ -7,6 +7,7 @@ the files and processes are for.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import signal
@@ -18,7 +19,6 @@ from pathlib import Path
 from fleximo.errors import FleximoError
 
 if sys.platform == "win32":
-    import ctypes
     import msvcrt
 else:
     import fcntl
@@ -32,6 +32,7 @@ __all__ = [
     "peak_memory_mb",
     "process_is_alive",
     "replace_file",
+    "return_free_memory",
     "sync_folder",
     "user_data_root",
     "write_private",
@@ -152,6 +153,13 @@ def peak_memory_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3 / 1.024), 1)
+
+
+def return_free_memory() -> None:
+    """Asks glibc to give freed pages back (after a detection: 390 MB -> 165 MB); other C libraries do so themselves."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def make_private_folder(path: Path) -> None:

@@ -5,7 +5,6 @@ Knows MediaPipe's own key points and nothing of `Person`.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import sys
 import threading
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from backend.models.detect.quiet import native_logs_silenced
 from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError
+from fleximo.system import return_free_memory
 
 __all__ = ["Sighting", "find_faces", "loaded", "look", "release"]
 
@@ -113,14 +113,7 @@ def release() -> None:
     with _graphs.lock, native_logs_silenced():
         _graphs.close()
         gc.collect()
-        _return_free_memory()
-
-
-def _return_free_memory() -> None:
-    """Asks glibc to give freed pages back (measured: 390 MB -> 165 MB); other C libraries do so by themselves."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
+        return_free_memory()
 
 
 def look(rgb: npt.NDArray[np.uint8]) -> Sighting | None:
