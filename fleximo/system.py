@@ -151,8 +151,9 @@ def peak_memory_mb() -> float | None:
     """The most memory this process has held, in MB; None on Windows, whose standard library does not tell."""
     if sys.platform == "win32":
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3 / 1.024), 1)
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return round(peak / (1e6 if sys.platform == "darwin" else 1e3 / 1.024), 1)
 
 
 def return_free_memory() -> None:
