@@ -25,6 +25,7 @@ __all__ = ["JOINT_GROUPS", "SIDES", "Body", "Cue", "Move", "Place", "Tracks", "a
 
 SIDES = ("left", "right")
 _REACH = 0.985  # of the straight leg: the pelvis is lowered before a knee locks and the foot would slide
+_LOWER_S = 0.1  # so long before it must, and half as slowly again, the pelvis begins to come down
 _X, _Y, _Z = np.eye(3)
 
 
@@ -259,23 +260,24 @@ def _limit(desired: FloatArray, limit: FloatArray, width: float = 0.03) -> Float
     return np.where(desired > limit + width, limit, desired - width * x * x / 4.0)
 
 
-def _around(chosen: BoolArray, frames: int = 2) -> FloatArray:
-    """1 where `chosen` (T,) is true, falling off to 0 over twice `frames` on both sides."""
-    padded = np.pad(chosen.astype(np.float64), 2 * frames, mode="edge")
-    wide = np.lib.stride_tricks.sliding_window_view(padded, 2 * frames + 1).max(axis=1)
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(wide, 2 * frames + 1).mean(axis=1))
+def _around(values: FloatArray, frames: int) -> FloatArray:
+    """A smooth curve (T,) that is nowhere below `values` (T,): the highest of `frames` around, averaged as widely."""
+    window = np.lib.stride_tricks.sliding_window_view
+    highest = window(np.pad(values, 2 * frames, mode="edge"), 2 * frames + 1).max(axis=1)
+    return np.asarray(window(highest, 2 * frames + 1).mean(axis=1))
 
 
-def _lower_pelvis(tracks: Tracks, ankles: FloatArray) -> FloatArray:
-    """The pelvis path, lowered per frame until each foot that pulls is in reach."""
-    pelvis = tracks.pelvis.copy()
+def _lower_pelvis(tracks: Tracks, ankles: FloatArray, frames: int) -> FloatArray:
+    """The pelvis path, lowered until each foot that pulls is in reach, and smoothly before and after."""
+    missing = np.zeros(tracks.frames)
     for i, side in enumerate(SIDES):
         hip = rot.rotate(tracks.pelvis_rotation, tracks.body.offset(f"{side}_hip"))
-        gap = ankles[:, i] - (pelvis + hip)
+        gap = ankles[:, i] - (tracks.pelvis + hip)
         across = np.minimum(gap[:, 0] ** 2 + gap[:, 2] ** 2, (0.9 * tracks.body.leg) ** 2)
         highest = ankles[:, i, 1] + np.sqrt((_REACH * tracks.body.leg) ** 2 - across) - hip[:, 1]
-        pelvis[:, 1] += _around(tracks.pulls[:, i]) * (_limit(pelvis[:, 1], highest) - pelvis[:, 1])
-    return pelvis
+        over = tracks.pelvis[:, 1] - _limit(tracks.pelvis[:, 1], highest)
+        missing = np.maximum(missing, np.where(tracks.pulls[:, i], over, 0.0))
+    return tracks.pelvis - _around(missing, frames)[:, None] * _Y
 
 
 def _raise_feet(tracks: Tracks, ankles: FloatArray, pelvis: FloatArray) -> FloatArray:
@@ -285,7 +287,7 @@ def _raise_feet(tracks: Tracks, ankles: FloatArray, pelvis: FloatArray) -> Float
         hip = pelvis + rot.rotate(tracks.pelvis_rotation, tracks.body.offset(f"{side}_hip"))
         reach = ankles[:, i] - hip
         distance = np.linalg.norm(reach, axis=1)
-        near = _limit(distance, np.full(len(distance), _REACH * tracks.body.leg), 0.08)
+        near = _limit(distance, np.full(len(distance), _REACH * tracks.body.leg), 0.06)
         share = np.where(tracks.pulls[:, i], 1.0, near / np.maximum(distance, 1e-9))
         ankles[:, i] = hip + reach * share[:, None]
     return ankles
@@ -305,7 +307,7 @@ def to_motion(tracks: Tracks, fps: Fraction) -> Motion:
     body, rig = tracks.body, tracks.body.rig
     offsets = np.stack([body.offset(f"{side}_foot") for side in SIDES])
     ankles = tracks.balls - rot.rotate(tracks.feet, offsets)
-    pelvis = _lower_pelvis(tracks, ankles)
+    pelvis = _lower_pelvis(tracks, ankles, max(1, round(_LOWER_S * float(fps))))
     ankles = _raise_feet(tracks, ankles, pelvis)
     local = tracks.local.copy()
     local[:, 0] = tracks.pelvis_rotation

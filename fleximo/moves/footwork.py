@@ -33,6 +33,7 @@ class Step:
     roll: float = 0.22  # seconds the heel comes up before `off`
     flat: float = 0.07  # seconds from landing until the foot is flat
     forward: float = 0.0  # m the toe joint is ahead of its way in the middle of the swing: a raised knee
+    late: float = 0.0  # 0 the foot comes to rest before it lands, 1 it lands at full speed, as at a run
     tuck: float = 0.0  # degrees of heel-up in the middle of the swing, for kicks of the heel in a run
 
 
@@ -80,7 +81,8 @@ def _play_foot(tracks: Tracks, t: FloatArray, i: int, side: str, steps: Sequence
         next_ball, next_heading = foothold(body, side, step.place)
         x = (t - step.off) / max(step.on - step.off, 1e-6)
         after, swinging = x >= 1.0, (x > 0.0) & (x < 1.0)
-        s = minimum_jerk(x)[:, None]
+        way = np.clip(x, 0.0, 1.0)
+        s = ((1.0 - step.late) * minimum_jerk(way) + step.late * way * way * (2.0 - way))[:, None]
         balls = np.where(after[:, None], next_ball, np.where(swinging[:, None], ball + s * (next_ball - ball), balls))
         turned = rot.slerp(heading, next_heading, s[:, 0])
         headings = np.where((after | swinging)[:, None], turned, headings)

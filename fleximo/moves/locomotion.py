@@ -31,18 +31,21 @@ class _Gait:
     push: float
     strike: float
     height: float
-    roll: float = 0.22
+    roll: float  # steps of time in which the heel comes up before the toe leaves
+    flat_s: float = 0.07  # seconds from landing until the foot is flat
     tuck: float = 0.0
     narrow: float = 0.03  # each foot steps this much towards the middle
+    late: float = 0.0
     forward: float = 0.0  # m the toe joint is ahead of its way in the middle of the swing
     ahead: float = 0.0  # and lands this much in front of where the body is in mid-stance
 
 
-_WALK = _Gait(0.68, 0.63, push=38.0, strike=14.0, height=0.055, roll=0.30, ahead=0.02)
-_BACK = _Gait(0.40, 0.65, push=16.0, strike=0.0, height=0.055, roll=0.22)
-_SIDE = _Gait(0.22, 0.66, push=14.0, strike=0.0, height=0.055, roll=0.12, narrow=0.0)
-_MARCH = _Gait(0.42, 0.60, push=22.0, strike=0.0, height=0.37, roll=0.14, narrow=0.02, forward=0.20)
-_RUN = _Gait(0.98, 0.34, push=40.0, strike=4.0, height=0.13, roll=0.17, tuck=66.0, narrow=0.05, ahead=0.07)
+_WALK = _Gait(0.65, 0.63, push=38.0, strike=14.0, height=0.055, roll=0.62, ahead=0.015)
+# Backwards the toe lands first.
+_BACK = _Gait(0.40, 0.65, push=10.0, strike=-20.0, height=0.055, roll=0.3, flat_s=0.2)
+_SIDE = _Gait(0.22, 0.66, push=14.0, strike=0.0, height=0.055, roll=0.22, narrow=0.0)
+_MARCH = _Gait(0.42, 0.60, push=22.0, strike=0.0, height=0.37, roll=0.28, narrow=0.02, forward=0.20)
+_RUN = _Gait(0.98, 0.34, push=40.0, strike=4.0, height=0.13, roll=0.52, tuck=52.0, narrow=0.05, ahead=0.07, late=0.4)
 
 
 @dataclass(frozen=True)
@@ -105,12 +108,11 @@ def _course(cue: Cue, gait: _Gait, step_s: float, travel_rad: float, sideways: b
         last = k >= count - 2
         inward = 0.0 if last else -gait.narrow * cue.body.scale * cue.body.sign(side)
         goal = place(total if last else float(path(middle)) + gait.ahead * cue.body.scale, inward)
-        roll = min(gait.roll, 0.62 * step_s)
         # A knee has no time to come up high in a very quick step.
         height = gait.height * min(1.0, step_s / 0.42) if gait.height > 0.2 else gait.height
-        steps.append(
-            Step(side, off, on, goal, height, gait.push, gait.strike, roll, forward=gait.forward, tuck=gait.tuck)
-        )
+        angles = {"push": gait.push, "strike": gait.strike, "tuck": gait.tuck, "late": gait.late}
+        times = {"roll": gait.roll * step_s, "flat": gait.flat_s}
+        steps.append(Step(side, off, on, goal, height, forward=gait.forward, **angles, **times))
     way = path(cue.t)
     pace = _pace(cue.t - begin, room, rise)
     phase = np.pi * (cue.t - begin - 0.5 * swing) / step_s
@@ -154,10 +156,11 @@ def walk(cue: Cue) -> Tracks:
     travel = _HEADINGS.get(cue.direction or "", 0.0)
     course = _course(cue, gait, max(_QUICKEST_S, LEXICON["walk"].period_s * longer / cue.speed), travel, sideways)
     _travel(tracks, cue, course, travel)
+    tracks.pulls[:] = tracks.contacts
     sign, on, phase = cue.body.sign(course.first), course.pace, course.phase
-    big = gait.step_m / 0.70
+    big = gait.step_m / 0.66
     tracks.pelvis[:, 0] -= 0.032 * sign * np.cos(phase) * on
-    tracks.pelvis[:, 1] += (-0.030 + 0.018 * np.cos(2.0 * phase)) * on * big
+    tracks.pelvis[:, 1] += (-0.020 + 0.028 * np.cos(2.0 * phase)) * on * big
     back = -1.0 if cue.direction == "backward" else 1.0
     tracks.turn_pelvis(
         pitch=2.5 * on * back,
