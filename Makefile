@@ -46,7 +46,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-test
-	OMP_NUM_THREADS=1 $(BIN)/fleximo bench -o bench-results
+	OMP_NUM_THREADS=1 $(BIN)/fleximo bench --people tests/data/people -o bench-results
 
 moves-sheet: $(VENV)/installed-test
 	$(BIN)/python -m backend.evaluate.moves_sheet docs/images/moves.png

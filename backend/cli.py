@@ -136,6 +136,7 @@ def _add_house_commands(command: Callable[[str, str, str], argparse.ArgumentPars
     models = command("models", "the model files: where, licence, state", "fleximo models list")
     models.add_argument("action", choices=("list", "verify"), nargs="?", default="list")
     bench = command("bench", "measures speed on this machine", "fleximo bench")
+    bench.add_argument("--people", type=Path, help="also measure the quality on the photos (.jpg) of this folder")
     bench.add_argument("-o", "--output", type=Path, default=Path("bench-results"))
 
 

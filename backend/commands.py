@@ -248,7 +248,7 @@ def models(arguments: argparse.Namespace) -> Result:
 def bench(arguments: argparse.Namespace) -> Result:
     from backend.evaluate.bench import run
 
-    document = run(arguments.output)
+    document = run(arguments.output, arguments.people)
     return document | {"text_output": document["table"]}
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from backend.evaluate import quality
 from backend.models import detect
 from backend.models.draft import DraftPuppet
 from backend.reports import versions
@@ -36,8 +37,11 @@ TEXT = "a woman waves her right hand for four seconds"
 _SENTENCE = "she walks in, waves her left hand twice, then does three squats and bows"
 
 
-def run(folder: Path) -> dict[str, Any]:
-    """Measures everything, writes `bench.json` into `folder`, returns the document with its table."""
+def run(folder: Path, people: Path | None = None) -> dict[str, Any]:
+    """Measures everything, writes `bench.json` into `folder`, returns the document with its table.
+
+    `people`: a folder of photos (.jpg) on which the quality is measured too; minutes.
+    """
     photo = files("backend").joinpath("demo/anna.jpg").read_bytes()
     rows: dict[str, dict[str, Any]] = {}
     with _one_thread():
@@ -45,6 +49,9 @@ def run(folder: Path) -> dict[str, Any]:
         rows |= _draft(photo)
     rows |= _cold(photo)
     document = {"machine": {"cpu": _cpu(), **versions()}, "figures": rows}
+    if people is not None:
+        photos = {path.stem: path.read_bytes() for path in sorted(people.glob("*.jpg"))}
+        document["quality"] = list(quality.measure(photos))
     document["table"] = _table(document)
     write_json(folder / "bench.json", document)
     return document
@@ -160,4 +167,10 @@ def _table(document: dict[str, Any]) -> str:
         bar = "" if row["bar"] is None else f"{row['bar']:g} {row['unit']}"
         met = {None: "", True: "yes", False: "NO"}[row["met"]]
         lines.append(f"| {name} | {row['value']:.3g} {row['unit']} | {bar} | {met} |")
+    if "quality" in document:
+        judged = (*quality.BARS, "met")
+        lines += ["", "| person | text | " + " | ".join(judged) + " |", "|---|---|" + "---|" * len(judged)]
+        for row in document["quality"]:
+            values = [f"{row[name]:.3f}" for name in quality.BARS] + ["yes" if row["met"] else "NO"]
+            lines.append(f"| {row['person']} | {row['text']} | " + " | ".join(values) + " |")
     return "\n".join(lines)

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from backend.evaluate.metrics import PoseScore, score_video, ssim
-from backend.evaluate.quality import TEXTS
+from backend.evaluate.metrics import score_video, ssim
+from backend.evaluate.quality import EVERY, TEXTS, passes
 from backend.media import read_video
 from backend.models import detect
 from backend.pipeline import render_job
@@ -23,18 +23,6 @@ from fleximo.planner import RulePlanner
 from tests.quality.conftest import PEOPLE, Shot, Studio
 
 SHOTS = [("anna", text) for text in TEXTS] + [(person, text) for person in ("david", "kenji") for text in TEXTS[:2]]
-EVERY = 6
-
-
-def passes(score: PoseScore) -> bool:
-    """The bars of re-detection."""
-    return (
-        bool(score.found.all())
-        and score.mean_error <= 0.07
-        and score.pck >= 0.95
-        and score.travelling_pck() >= 0.90
-        and score.travelling_correlation() >= 0.9
-    )
 
 
 @pytest.mark.parametrize(("person", "text"), SHOTS)
