@@ -5,7 +5,7 @@ Knows the skeleton and the photo; makes no layers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -61,7 +61,14 @@ def find_limbs(rest: RestPose, mask: BoolArray) -> list[Limb]:
             radii = np.array([_half_width(mask, joints, i, kind, rest.torso_px) for i in range(len(joints))])
             shown = kind == "leg" or rest.has(HAND_START[side], HAND_START[side] + 9)
             limbs.append(Limb(side, kind, joints, radii, _tip(rest, side, kind, joints), shown and len(joints) == 3))
-    return limbs
+    return [replace(limb, radii=_shared_radii(limb, limbs)) for limb in limbs]
+
+
+def _shared_radii(limb: Limb, limbs: list[Limb]) -> FloatArray:
+    """People are as thick on the left as on the right; what differs is what else lies there."""
+    pair = [other.radii for other in limbs if other.kind == limb.kind]
+    shared = np.array([np.mean([radii[i] for radii in pair if len(radii) > i]) for i in range(len(limb.radii))])
+    return np.minimum(shared, 1.2 * limb.radii)
 
 
 def _tip(rest: RestPose, side: str, kind: str, joints: FloatArray) -> FloatArray:
@@ -97,21 +104,22 @@ def _half_width(mask: BoolArray, joints: FloatArray, index: int, kind: str, tors
     return float(np.clip(np.quantile(found, 0.35), 0.6 * usual, 1.5 * usual))
 
 
-def cut_limbs(image: FloatArray, mask: BoolArray, rest: RestPose, limbs: list[Limb]) -> IntArray:
-    """(H,W) int32: `BODY_LABEL`, a limb's label, or 0 outside `mask`.
+def cut_limbs(image: FloatArray, alpha: FloatArray, rest: RestPose, limbs: list[Limb]) -> IntArray:
+    """(H,W) int32: `BODY_LABEL`, a limb's label, or 0 where the coverage `alpha` (H,W) is nothing.
 
     A limb's marker lies within 0.35 of its half-width of the bone, the body's beyond 1.25 of it, and only the band
     between is free: the watershed cannot run into a pocket or up a sleeve.
     """
-    shape = (mask.shape[0], mask.shape[1])
+    shape = (alpha.shape[0], alpha.shape[1])
+    mask, solid = alpha > 0.03, alpha > 0.35
     markers = np.zeros(shape, np.int32)
-    free = mask.copy()
+    free = solid.copy()
     nearness = {limb.label: _nearness(shape, limb) for limb in limbs}
     for limb in limbs:
         near = nearness[limb.label]
-        markers[(near < 0.35) & mask & (markers == 0)] = limb.label
+        markers[(near < 0.35) & solid & (markers == 0)] = limb.label
         free &= near > (1.25 if limb.kind == "arm" else 1.6)
-    core = _trunk_core(mask, rest)
+    core = _trunk_core(solid, rest)
     legs = any(limb.kind == "leg" for limb in limbs)
     if legs:  # below the hips everything is one leg or the other
         free &= segment_coordinates(shape, rest.neck, rest.mid_hip)[0] < 0.97
@@ -120,7 +128,7 @@ def cut_limbs(image: FloatArray, mask: BoolArray, rest: RestPose, limbs: list[Li
     arms = np.isin(markers, [limb.label for limb in limbs if limb.kind == "arm"])
     markers[free & trunk & (markers == 0)] = BODY_LABEL
     markers[core & ~arms] = BODY_LABEL
-    markers[~mask] = _OUTSIDE
+    markers[~solid] = _OUTSIDE
     smooth = cv2.bilateralFilter(np.ascontiguousarray(image), 5, 30, 3)
     labels = _close_seams(cv2.watershed(smooth, markers.copy()), mask)
     labels = _leave_hems(image, labels, limbs)
@@ -199,14 +207,14 @@ def _part_legs(labels: IntArray, rest: RestPose, nearness: dict[int, FloatArray]
         other = np.minimum.reduce(others) if others else np.full(shape, np.inf, np.float32)
         theirs = np.isin(labels, [label for label in legs if label != leg])
         nearest = nearness[leg] <= other
-        clearly = nearness[leg] < 0.7 * other  # between the legs the watershed found the edge, far from it it strayed
+        clearly = nearness[leg] < 0.9 * other  # between the legs the watershed found the edge, far from it it strayed
         labels[below & (((labels == BODY_LABEL) & nearest) | (theirs & clearly))] = leg
 
 
 def _close_seams(labels: IntArray, mask: BoolArray) -> IntArray:
     """Watershed leaves ridges of -1; they take the label of their surroundings."""
     closed = np.where((labels == _OUTSIDE) | (labels < 0), 0, labels).astype(np.uint8)
-    for _ in range(4):
+    for _ in range(8):
         grown = cv2.dilate(closed, np.ones((3, 3), np.uint8))
         closed = np.where((closed == 0) & mask, grown, closed)
     closed[(closed == 0) & mask] = BODY_LABEL

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.models.draft.bones import BONES, LINKS, affine_map, bone_index, link_index, smoothstep, stretch_map
+from backend.models.draft.bones import BONES, LINKS, affine_map, bone_index, carry, link_index, smoothstep, stretch_map
 from backend.models.draft.rest import ARMS, HAND_START, LEGS, SIDES, RestPose, complete_points, unit
 from fleximo.arrays import FloatArray
 from fleximo.camera import Camera
@@ -416,6 +416,10 @@ def _limb_links(
         bend = np.degrees(np.abs(_wrap(_turn(outer_map) - _turn(inner_map))))
         shown = np.minimum(_foreshortening(outer_map), _foreshortening(inner_map))
         row[:, 3] = (1.0 - smoothstep((bend - 50.0) / 60.0)) * smoothstep((shown - 0.3) / 0.4)
+        # Where the trunk may not follow a turn, its shoulder is not the arm's: nothing to blend.
+        apart = np.linalg.norm(carry(inner_map, rest.points[chain[i]]) - joint, axis=-1)
+        radius = _JOINT_RADII[name] * rest.torso_px * growth
+        row[:, 3] *= 1.0 - smoothstep((apart / radius - 0.4) / 0.6)
         row[:, 4:6] = joint
-        row[:, 6] = 1.0 / (_JOINT_RADII[name] * rest.torso_px * growth)
+        row[:, 6] = 1.0 / radius
         inner, inner_map = outer, outer_map

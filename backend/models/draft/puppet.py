@@ -63,7 +63,7 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
     scene = empty_scene(image, near | floor, covered)
     alpha = soft_alpha(image, mask, scene, max(1.5, 0.004 * 3.5 * rest.torso_px), floor)
     shadows = find_shadows(image, scene, alpha, limbs, rest.down, rest.torso_px, (pad[0], pad[1]))
-    labels = cut_limbs(image, alpha > 0.03, working, list(limbs))
+    labels = cut_limbs(image, alpha, working, list(limbs))
     hands_seen = {side: rest.has(HAND_START[side], HAND_START[side] + 9) for side in SIDES}
     pieces = cut_pieces(Cutting(image, alpha, labels, working, limbs, (pad[0], pad[1])))
     width, height = framing.canvas_size
