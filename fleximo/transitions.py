@@ -158,6 +158,8 @@ def relock_feet(before: Motion, after: Motion, blended: Motion, seconds: float =
         solved = leg_rotations(rig, side, q[:, 0], root, ankles[:, i], feet[:, i], bent)
         for k, joint in enumerate((hip, knee, ankle)):
             q[changed, joint] = solved[changed, k]
+        toes = rig.index(f"{side}_foot")
+        q[changed, toes] = after.rotations[changed, toes]  # flat on the floor where the foot is where it shall be
     return Motion(rot.continuous(rot.normalise(q)), root, after.fps, contacts, rig)
 
 

@@ -277,7 +277,7 @@ def _lower_pelvis(tracks: Tracks, ankles: FloatArray, frames: int) -> FloatArray
         highest = ankles[:, i, 1] + np.sqrt((_REACH * tracks.body.leg) ** 2 - across) - hip[:, 1]
         over = tracks.pelvis[:, 1] - _limit(tracks.pelvis[:, 1], highest)
         missing = np.maximum(missing, np.where(tracks.pulls[:, i], over, 0.0))
-    return tracks.pelvis - _around(missing, frames)[:, None] * _Y
+    return np.asarray(tracks.pelvis - _around(missing, frames)[:, None] * _Y)
 
 
 def _raise_feet(tracks: Tracks, ankles: FloatArray, pelvis: FloatArray) -> FloatArray:

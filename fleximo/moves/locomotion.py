@@ -40,7 +40,7 @@ class _Gait:
     ahead: float = 0.0  # and lands this much in front of where the body is in mid-stance
 
 
-_WALK = _Gait(0.65, 0.63, push=38.0, strike=14.0, height=0.055, roll=0.62, ahead=0.015)
+_WALK = _Gait(0.65, 0.63, push=38.0, strike=14.0, height=0.055, roll=0.68, ahead=0.015)
 # Backwards the toe lands first.
 _BACK = _Gait(0.40, 0.65, push=10.0, strike=-20.0, height=0.055, roll=0.3, flat_s=0.2)
 _SIDE = _Gait(0.22, 0.66, push=14.0, strike=0.0, height=0.055, roll=0.22, narrow=0.0)
@@ -110,7 +110,12 @@ def _course(cue: Cue, gait: _Gait, step_s: float, travel_rad: float, sideways: b
         goal = place(total if last else float(path(middle)) + gait.ahead * cue.body.scale, inward)
         # A knee has no time to come up high in a very quick step.
         height = gait.height * min(1.0, step_s / 0.42) if gait.height > 0.2 else gait.height
-        angles = {"push": gait.push, "strike": gait.strike, "tuck": gait.tuck, "late": gait.late}
+        angles = {
+            "push": gait.push,
+            "strike": gait.strike * (0.3 if k == count - 1 else 1.0),
+            "tuck": gait.tuck,
+            "late": gait.late,
+        }
         times = {"roll": gait.roll * step_s, "flat": gait.flat_s}
         steps.append(Step(side, off, on, goal, height, forward=gait.forward, **angles, **times))
     way = path(cue.t)
