@@ -186,11 +186,21 @@ def _limb_piece(
     if not open_end and i + 2 < len(stations):
         end_disc = crop.disc(end, 0.92 * radii[i + 1], 0.2 * radii[i + 1])
         alpha = np.maximum(alpha, end_disc * crop.alpha)
+    if i == 0:
+        alpha = _without_spurs(alpha, 0.4 * radii[0])
     known = own.copy()
     if i == 0 and limb.kind == "arm":
         known |= crop.is_label(BODY_LABEL) & (np.hypot(crop.x - start[0], crop.y - start[1]) < radii[0] * 1.05)
     known &= (along > -1.2 * radii[i] / length) & ((along < 1.0 + 1.2 * radii[i + 1] / length) | open_end)
     return _piece(cutting, crop, f"{limb.side}_{_PARTS[limb.kind][i]}", alpha, known, links)
+
+
+def _without_spurs(alpha: FloatArray, radius_px: float) -> FloatArray:
+    """Takes away what is thinner than `radius_px`: slips of cloth that stay behind where two pieces were cut apart."""
+    solid = (alpha > 0.5).astype(np.uint8)
+    opened = cv2.morphologyEx(solid, cv2.MORPH_OPEN, _ball(radius_px))
+    spurs = cv2.dilate(solid & ~cv2.dilate(opened, _ball(1)), _ball(2)) & ~opened
+    return np.asarray(alpha * (1.0 - cv2.GaussianBlur(spurs.astype(np.float32), (0, 0), 0.7)))
 
 
 def _rounded(crop: _Crop, joint: FloatArray, radius: float) -> FloatArray:
@@ -252,6 +262,11 @@ def _torso(cutting: Cutting) -> Piece | None:
             shoulder, radius = limb.joints[0], limb.radii[0]
             alpha = np.maximum(alpha, crop.alpha * crop.disc(shoulder, 0.85 * radius, 0.15 * radius))
             known |= crop.is_label(limb.label) & (crop.disc(shoulder, 1.3 * radius, 1.0) > 0)
+    smooth = _without_spurs(alpha, 0.05 * rest.torso_px)
+    for limb in cutting.limbs:
+        if limb.kind == "arm":
+            near = crop.disc(limb.joints[0], 0.5 * rest.torso_px, 0.1 * rest.torso_px) * (rise < 0.2)
+            alpha = alpha * (1.0 - near) + smooth * near
     links = [("waist", "pelvis", True), ("neck", "head", True)]
     links += [(f"{limb.side}_shoulder", f"{limb.side}_upper_arm", True) for limb in cutting.limbs if limb.kind == "arm"]
     return _piece(cutting, crop, "chest", alpha, known, links)

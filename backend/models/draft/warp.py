@@ -38,8 +38,10 @@ def boxes(pieces: list[Piece], poses: Poses, size: tuple[int, int]) -> FloatArra
             if near.any():
                 moved.append(carry(poses.forward[:, other, None], piece.outline[None, near]))
         corners = np.concatenate(moved, axis=1)
-        low = np.clip(np.floor(corners.min(axis=1)) - 2, -1e6, 1e6)
-        high = np.clip(np.ceil(corners.max(axis=1)) + 3, -1e6, 1e6)
+        low, high = corners.min(axis=1), corners.max(axis=1)
+        room = 2.0 + (0.08 * (high - low) if len(piece.links) > 2 else 0.0)  # cloth that stretches after two arms
+        low = np.clip(np.floor(low - room), -1e6, 1e6)
+        high = np.clip(np.ceil(high + room) + 1, -1e6, 1e6)
         found[:, p, :2] = np.clip(low, 0, size)
         found[:, p, 2:] = np.clip(high, 0, size)
     return found
