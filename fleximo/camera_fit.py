@@ -24,6 +24,7 @@ __all__ = ["FRAMINGS", "fit_camera", "floor_points", "frame_photo", "legs_in_fra
 FRAMINGS = ("person", "centre")
 _CAMERA_HEIGHT = 0.72  # of the stature: people photograph people from the chest and tilt the camera to centre them
 _MOST_TILT_DEGREES = 12.0  # beyond it the height gives way, for a photo tilted further shows it in ways we do not read
+_WIDE = 1.2  # width over height from which on a photo is wide; people are upright
 _RAISED_M = 0.06  # a foot so much higher than the other does not tell the floor
 _MARGIN = 0.03  # of the person's height, kept free around him
 
@@ -37,9 +38,10 @@ def frame_photo(
 ) -> Framing:
     """How the photo lies on the canvas.
 
-    Without `canvas_size`, 576x1024 for an upright photo and 1024x576 for a wide one. Mode "person" fills the canvas
-    with the photo as far as the whole person stays inside (without a person: the whole photo) and leaves the rest
-    of the canvas beyond the photo's edges; "centre" always fills it and cuts around the middle, as the paper does.
+    Without `canvas_size`, 1024x576 for a wide photo and 576x1024 for one that is upright or nearly square. Mode
+    "person" fills the canvas with the photo as far as the whole person stays inside (without a person: the whole
+    photo) and leaves the rest of the canvas beyond the photo's edges; "centre" always fills it and cuts around the
+    middle, as the paper does.
 
     >>> frame_photo((1152, 2048))
     Framing(photo_size=(1152, 2048), canvas_size=(576, 1024), scale=0.5, offset=(0.0, 0.0))
@@ -48,7 +50,7 @@ def frame_photo(
         raise FleximoError(f"The framing {mode!r} is not known; {' or '.join(FRAMINGS)} was expected.")
     photo = np.array(photo_size, dtype=np.float64)
     if canvas_size is None:
-        canvas_size = (576, 1024) if photo[1] >= photo[0] else (1024, 576)
+        canvas_size = (1024, 576) if photo[0] > _WIDE * photo[1] else (576, 1024)
     canvas = np.array(canvas_size, dtype=np.float64)
     if photo.min() < 1 or canvas.min() < 1:
         raise FleximoError(f"A photo of {photo_size} px cannot be laid on a canvas of {canvas_size} px.")

@@ -40,6 +40,7 @@ __all__ = [
 RESCALE_MODES = ("bones", "paper", "off")
 _SIDES = ("left", "right")
 _FURTHEST_M = 0.5  # between the place of the person by depths and by the floor
+_YAW_ERROR_DEGREES = (6.0, 18.0)  # a smaller yaw is taken for none, a larger one for true
 _WIDEST_M = 0.30  # by which one foot is set aside to stand as in the photo
 _WHOLE_STRIDE = (1.0, 0.0, 0.0, 1.0)
 
@@ -138,7 +139,7 @@ def measure_fit(
     upper_body = not legs_in_frame(person)
     support = ("pelvis",) if upper_body else ("left_ankle", "right_ankle")
     start = motion.positions(*support)[0].mean(axis=0)
-    turn = float(np.radians(person.yaw_degrees))
+    turn = np.radians(_trusted_yaw(person.yaw_degrees))
     fit = Fit(start_m=(float(start[0]), float(start[2])), turn_rad=turn, upper_body=upper_body)
     if mode != "bones":
         return fit
@@ -148,6 +149,18 @@ def measure_fit(
     lifted = lift(person, framing, camera, fit_rig(motion.rig, lengths))
     fit = replace(fit, bone_lengths_m=lengths, head=photo_face(person, framing, camera, lifted))
     return fit if upper_body else _on_the_photos_feet(fit, motion, person, framing, camera)
+
+
+def _trusted_yaw(yaw_degrees: float) -> float:
+    """The yaw without the few degrees by which a detector errs on people who squarely face or leave the camera.
+
+    A motion turned by that error would walk askew.
+    """
+    square = 180.0 * round(yaw_degrees / 180.0)
+    aside = yaw_degrees - square
+    none, full = _YAW_ERROR_DEGREES
+    trust = min(max((abs(aside) - none) / (full - none), 0.0), 1.0)
+    return square + aside * trust * trust * (3.0 - 2.0 * trust)
 
 
 def _on_the_photos_feet(fit: Fit, motion: Motion, person: Person, framing: Framing, camera: Camera) -> Fit:

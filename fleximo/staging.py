@@ -10,6 +10,7 @@ import numpy as np
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Camera
 from fleximo.errors import Notice
+from fleximo.layouts import OPENPOSE_18
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.pose_track import PoseTrack
@@ -27,15 +28,16 @@ _BARELY = 0.02  # of the frames may touch the picture's edge without a word
 def stride_in_frame(motion: Motion, camera: Camera, person: Person) -> Stride:
     """By how much the path of the fitted `motion` must be shortened, and along which way, to stay in the picture.
 
-    (1, 0, 0, 1) where it stays anyway. Only travel is blamed: what leaves the picture on the spot, as a raised hand
-    may, does not count. The path is assumed to start where the person stands.
+    (1, 0, 0, 1) where it stays anyway. Head, trunk and legs count, for arms reach out of many pictures on the spot;
+    only travel is blamed for what leaves. The path is assumed to start where the person stands.
     """
     path = motion.root[:, [0, 2]].astype(np.float64)
     path = path - path[0]
     axes = _travel_axes(path)
     if axes.size == 0:
         return (1.0, 0.0, 0.0, 1.0)
-    shown = person.body_confidence > 0.0
+    arms = [name.endswith(("elbow", "wrist")) for name in OPENPOSE_18.names]
+    shown = (person.body_confidence > 0.0) & ~np.array(arms)
     points = body_points(motion)[:, shown]
 
     def outside(share: float) -> BoolArray:

@@ -181,6 +181,7 @@ def test_a_lifted_pose_takes_less_than_a_tenth_of_a_second() -> None:
 def test_a_photo_of_the_canvas_size_is_laid_as_it_is() -> None:
     assert frame_photo((576, 1024)) == Framing((576, 1024), (576, 1024), 1.0, (0.0, 0.0))
     assert frame_photo((3000, 2000)).canvas_size == (1024, 576)
+    assert frame_photo((1000, 1000)).canvas_size == frame_photo((1080, 1000)).canvas_size == (576, 1024)
 
 
 def test_the_default_keeps_the_whole_person_and_centre_cuts() -> None:

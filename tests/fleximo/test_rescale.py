@@ -205,6 +205,9 @@ def test_the_motion_starts_at_the_origin_and_faces_as_the_person_does(moves: dic
     assert travel[2] > 0.5 and away[2] < -0.5
     # The back view's left arm is at the picture's left: the whole motion is turned, not mirrored.
     assert back.positions("left_shoulder")[0, 0, 0] < back.positions("right_shoulder")[0, 0, 0]
+    for yaw, heading in ((4.0, 0.0), (-4.0, 0.0), (18.0, 18.0), (177.0, 180.0), (-150.0, -150.0)):
+        fit = measure_fit(source, replace(person, yaw_degrees=yaw), mode="off")
+        assert np.degrees(fit.turn_rad) == pytest.approx(heading), yaw
     side = fit_motion(source, replace(person, yaw_degrees=40.0))
     assert np.degrees(np.arctan2(*(side.root[-1] - side.root[0])[[0, 2]])) == pytest.approx(40.0, abs=3.0)
 

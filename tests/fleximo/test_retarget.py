@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -73,10 +74,15 @@ def test_a_hand_keeps_its_turn_in_the_world(motions: dict[str, Motion]) -> None:
     assert same.min() > 1.0 - 1e-6
 
 
+@cache
+def squat_and_walk() -> Motion:
+    return generate(MotionPlan((Segment("squat", 1.5), Segment("walk", 1.5))))
+
+
 @settings(max_examples=25, deadline=None)
 @given(factors=st.lists(st.floats(0.65, 1.5), min_size=10, max_size=10), stride=st.floats(0.0, 1.0))
 def test_any_body_keeps_its_bones_and_its_feet_on_the_floor(factors: list[float], stride: float) -> None:
-    motion = generate(MotionPlan((Segment("squat", 1.5), Segment("walk", 1.5))))
+    motion = squat_and_walk()
     own = rig_bones(DEFAULT_RIG)
     rig = fit_rig(DEFAULT_RIG, {name: length * factor for (name, length), factor in zip(own.items(), factors)})
     fitted = retarget(motion, rig, (1.0, 0.0, 0.0, stride))
@@ -84,4 +90,7 @@ def test_any_body_keeps_its_bones_and_its_feet_on_the_floor(factors: list[float]
     spans = fitted.joints() - fitted.joints()[:, rig.parents]
     lengths = np.linalg.norm(spans[:, 1:], axis=-1)
     assert np.abs(lengths - np.linalg.norm(rig.rest_offsets[1:], axis=-1)).max() < 1e-4
-    assert fitted.positions("left_toe_tip", "right_toe_tip", "left_heel", "right_heel")[..., 1].min() > -0.02
+    lowest, before = (
+        m.positions("left_toe_tip", "right_toe_tip", "left_heel", "right_heel")[..., 1].min() for m in (fitted, motion)
+    )
+    assert lowest > 1.5 * min(before, 0.0) - 0.01
