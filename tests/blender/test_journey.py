@@ -12,6 +12,8 @@ import av
 import numpy as np
 import pytest
 
+from fleximo.client import Client
+
 bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 
 ANNA = Path(__file__).resolve().parents[1] / "data" / "people" / "anna.jpg"
@@ -140,8 +142,19 @@ def wait_for(addon: Any, kind: str) -> None:
         time.sleep(0.02)
 
 
+def wait_for_progress(addon: Any, kind: str) -> None:
+    """Ticks until the server has done a part of the task of the kind."""
+    base, live = addon("operators.base"), addon("properties").live()
+    while live.progress == 0.0:
+        assert base.session().running(kind), live.error
+        base.tick()
+        time.sleep(0.01)
+
+
 @pytest.mark.timeout(120)
-def test_buttons_do_not_wait_and_cancel_stops(addon: Any, scene: Any, folders: Path, monkeypatch: Any) -> None:
+def test_buttons_do_not_wait_and_cancel_stops(
+    addon: Any, scene: Any, folders: Path, server: Path, monkeypatch: Any
+) -> None:
     """The way of people: a click returns at once, the timer lands the result."""
     live, timers, tick = addon("properties").live(), bpy.app.timers, addon("operators.base").tick
     started = time.monotonic()
@@ -162,12 +175,16 @@ def test_buttons_do_not_wait_and_cancel_stops(addon: Any, scene: Any, folders: P
     wait_for(addon, "detect")
     assert take.person and take.fitted_camera and not live.error
 
+    take.frame_end = take.frame_start + 499  # long enough to be stopped in the middle
     assert press(addon, monkeypatch, "render") == {"FINISHED"}
+    wait_for_progress(addon, "render")
     assert bpy.ops.fleximo.cancel() == {"FINISHED"}
     wait_for(addon, "render")
     assert live.message.endswith("cancelled.") and not take.video
+    assert Client.from_data_folder(server).jobs()[0].state == "canceled", "the server was told"
     assert not bpy.ops.fleximo.cancel.poll()
 
+    take.frame_end = take.frame_start + 19
     assert press(addon, monkeypatch, "render") == {"FINISHED"}
     scene.fleximo.takes.remove(0)
     wait_for(addon, "render")
@@ -210,11 +227,9 @@ def test_the_server_is_started_and_stopped_and_a_render_goes_on_over_it(
         take = scene.fleximo.takes[0]
         take.size = SIZE
         bpy.ops.fleximo.detect_pose()
+        take.frame_end = take.frame_start + 299
         assert press(addon, monkeypatch, "render") == {"FINISHED"}
-        base = addon("operators.base")
-        while live.progress == 0.0 and base.session().running("render"):
-            base.tick()
-        assert base.session().running("render"), live.error
+        wait_for_progress(addon, "render")
         assert bpy.ops.fleximo.stop_server() == {"FINISHED"}
         assert live.server == "missing"
         assert bpy.ops.fleximo.start_server() == {"FINISHED"}
