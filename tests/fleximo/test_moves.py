@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from fleximo import FleximoError
+from fleximo import DEFAULT_RIG, FleximoError
 from fleximo.moves import LIBRARY, generate, play
 from fleximo.moves.lexicon import LEXICON
 from fleximo.plan import MotionPlan, Segment
@@ -155,3 +155,17 @@ def test_the_measures_see_what_is_wrong() -> None:
         < measure.outside_support(measure.changed(motion, rotations=lean)).max()
     )
     assert measure.seam(measure.example("walk", seconds=5.0), 0.31)[0] > 1.0
+
+
+@pytest.mark.parametrize("size", [0.62, 1.18])
+@pytest.mark.parametrize("name", ["walk", "run", "wave", "bow", "turn", "drink", "clap"])
+def test_smaller_and_taller_people_keep_their_feet(name: str, size: float) -> None:
+    landmarks = {
+        key: (joint, tuple(size * v for v in offset)) for key, (joint, offset) in DEFAULT_RIG.landmarks.items()
+    }
+    rig = DEFAULT_RIG.with_offsets(DEFAULT_RIG.rest_offsets * size, landmarks)
+    motion = generate(MotionPlan((measure.example_segment(name),)), rig=rig)
+    assert measure.stance_speeds(motion).max() <= 5.0
+    assert measure.lowest_point(motion) >= -0.01
+    assert measure.joint_speeds(motion).max() <= 1000.0
+    assert motion.contacts.any(axis=0).all()
