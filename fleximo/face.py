@@ -13,6 +13,7 @@ from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
 from fleximo.bones import SEEN
 from fleximo.camera import Camera, Framing
+from fleximo.errors import Notice
 from fleximo.layouts import FACE, OPENPOSE_18, WHOLEBODY_128
 from fleximo.motion import Motion
 from fleximo.person import Person
@@ -23,6 +24,7 @@ __all__ = [
     "blinks",
     "closed_eyes",
     "face_facing",
+    "face_notices",
     "face_points",
     "face_shape",
     "has_photo_face",
@@ -122,6 +124,19 @@ def photo_face(person: Person, framing: Framing, camera: Camera, lifted: Motion)
     near = np.linalg.norm(local - own, axis=-1) < _SLIP * np.linalg.norm(average["nose"])
     shape = np.where((seen & near)[:, None], local, own)
     return {name: ("head", (float(x), float(y), float(z))) for name, (x, y, z) in zip(names, shape)}
+
+
+def face_notices(person: Person) -> tuple[Notice, ...]:
+    """A `face_synthesised` notice where the photo's 68 face points were not found and an average face is drawn."""
+    if (person.confidence[FACE] >= SEEN).all():
+        return ()
+    return (
+        Notice(
+            "face_synthesised",
+            "No face was found in the photo; the skeleton has one of average shape.",
+            "Use a photo in which the face is larger or turned to the camera.",
+        ),
+    )
 
 
 def face_points(motion: Motion, shape_m: FloatArray) -> FloatArray:

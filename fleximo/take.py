@@ -15,6 +15,7 @@ from typing import Any
 from fleximo.camera import Camera, Framing
 from fleximo.camera_fit import fit_camera, frame_photo
 from fleximo.errors import FleximoError, Notice
+from fleximo.face import face_notices
 from fleximo.job import RenderJob
 from fleximo.motion import Motion
 from fleximo.paper_rescale import ClipFit, clip_fit, kept_frames, paper_rescale
@@ -113,7 +114,11 @@ class Take:
 
     def notices(self) -> tuple[Notice, ...]:
         """What the motion or the picture had to give up for each other."""
-        return (*fit_notices(self.motion, self.person), *leaves_frame(self.track(), self.fit.stride))
+        return (
+            *fit_notices(self.motion, self.person),
+            *leaves_frame(self.track(), self.fit.stride),
+            *face_notices(self.person),
+        )
 
     def job(self) -> RenderJob:
         """The take frozen for rendering."""

@@ -110,8 +110,9 @@ def test_the_photos_own_face_returns_to_the_photo(name: str) -> None:
 
 def test_a_detected_face_is_surer_than_an_invented_one() -> None:
     person = scene("anna").person()
-    plain = Take.begin(headed(rot.IDENTITY), person, b"photo").track()
-    found = Take.begin(headed(rot.IDENTITY), with_face(person, FACE_TEMPLATE_M), b"photo").track()
+    takes = [Take.begin(headed(rot.IDENTITY), p, b"photo") for p in (person, with_face(person, FACE_TEMPLATE_M))]
+    plain, found = (take.track() for take in takes)
+    assert [[notice.code for notice in take.notices()] for take in takes] == [["face_synthesised"], []]
     assert plain.confidence[0, FACE].max() == pytest.approx(0.6)
     assert found.confidence[0, FACE].max() == pytest.approx(1.0)
 
