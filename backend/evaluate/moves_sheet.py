@@ -7,6 +7,7 @@ Left limbs are blue, right ones orange; pale lines are the paths of the hands du
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 
 from fleximo.errors import FleximoError
 from fleximo.files import write_atomic
@@ -114,7 +116,8 @@ def _window(motion: Motion, points: dict[str, Points], shape: float) -> tuple[fl
     wide = max(float(np.abs(p[:, 0] - points["pelvis"][:, 0]).max()) for p in points.values())
     top = max(float(p[:, 1].max()) for p in points.values())
     height = max(top + 0.16 - 0.72, 2.1 * wide * shape)
-    return (0.72, height) if height < 2.0 else whole
+    still = np.ptp(motion.positions("left_wrist", "right_wrist", "nose"), axis=0).max() < 0.06
+    return whole if still or height > 2.0 else (top + 0.16 - height, height)
 
 
 def _yaw(motion: Motion) -> float:
@@ -248,6 +251,13 @@ def draw_sheet(
     return np.vstack([np.hstack(strips[i : i + columns]) for i in range(0, len(strips), columns)])
 
 
+def _png(sheet: Image) -> bytes:
+    """A PNG with a palette: flat colours need no more, and the file is a fifth."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(np.ascontiguousarray(sheet[..., ::-1])).quantize(64).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m backend.evaluate.moves_sheet", description=__doc__)
@@ -261,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = given.only or [name for name in MOVES if name in LIBRARY]
     try:
         sheet = draw_sheet(names, columns=given.columns, labels=not given.no_labels, yaw_deg=given.yaw, at=given.at)
-        write_atomic(given.out, cv2.imencode(".png", sheet)[1].tobytes())
+        write_atomic(given.out, _png(sheet))
     except FleximoError as error:
         parser.exit(1, f"{error}\n")
     return 0
