@@ -36,6 +36,11 @@ class ServerAddress:
     version: str
     interpreter: str
 
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
     @staticmethod
     def path(folder: Path) -> Path:
         return folder / "server.json"

@@ -33,6 +33,8 @@ def test_the_place_is_given_or_set_or_usual(tmp_path: Path, monkeypatch: pytest.
 def test_an_address_is_read_as_written(tmp_path: Path) -> None:
     ADDRESS.write(tmp_path)
     assert ServerAddress.read(tmp_path) == ADDRESS
+    assert ADDRESS.url == "http://127.0.0.1:4711"
+    assert ServerAddress("::1", 80, 1, "", "").url == "http://[::1]:80"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"host": "127.0.0.1", "port": "x"}', "null"])
