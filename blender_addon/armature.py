@@ -24,8 +24,14 @@ __all__ = ["CONTACTS", "bone_names", "build_armature", "key_motion", "rest_heads
 # Animated custom properties of the root bone: whether the toes stand still on the floor. An animator may change them.
 CONTACTS = ("left_toe_planted", "right_toe_planted")
 
-_AIMS = {"pelvis": "spine1", "spine3": "neck", "head": "head_top"}
-_AIMS |= {f"{side}_{joint}": f"{side}_{aim}" for side in ("left", "right") for joint, aim in (("wrist", "middle1"),)}
+# Where bones with several children, or none, point to.
+_AIMS = {
+    "pelvis": "spine1",
+    "spine3": "neck",
+    "head": "head_top",
+    "left_wrist": "left_middle1",
+    "right_wrist": "right_middle1",
+}
 _SHORTEST_BONE_M = 0.01
 _FRONT, _UP = Vector((0.0, -1.0, 0.0)), Vector((0.0, 0.0, 1.0))
 _COLOURS = {"left": "THEME04", "right": "THEME01"}
@@ -75,13 +81,10 @@ def _is_finger(name: str) -> bool:
 def _tails(rig: Rig) -> np.ndarray[Any, Any]:
     """(J,3) m where each bone ends: at the joint or landmark it aims at, else a little further along its parent."""
     tails = np.empty((len(rig.joint_names), 3))
-    hanging: dict[str, str] = {}
-    for landmark, (joint_name, _) in rig.landmarks.items():
-        if landmark.endswith("_tip"):
-            hanging[joint_name] = landmark
+    tips = {joint_name: name for name, (joint_name, _) in rig.landmarks.items() if name.endswith("_tip")}
     for joint, name in enumerate(rig.joint_names):
         children = np.flatnonzero(rig.parents == joint)
-        aim = _AIMS.get(name) or hanging.get(name, "")
+        aim = _AIMS.get(name) or tips.get(name, "")
         if aim in rig.landmarks:
             offset: Any = np.array(rig.landmarks[aim][1])
         elif aim in rig.joint_names:
