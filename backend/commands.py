@@ -175,7 +175,7 @@ def detect(arguments: argparse.Namespace) -> Result:
 
     points = None if arguments.points is None else read_json(arguments.points)
     person = find(read_bytes(arguments.photo), points=points, choose=arguments.choose)
-    from fleximo.rescale import frame_photo
+    from fleximo.camera_fit import frame_photo
 
     framing = frame_photo(person.photo_size, person=person)
     write_json(arguments.output, person.to_json() | {"framing": framing.to_json()})

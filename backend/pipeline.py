@@ -21,7 +21,6 @@ from backend import catalog
 from backend.media import GOP, Piece, VideoWriter, concatenate, read_frames
 from backend.models import detect
 from backend.stages import Progress, VideoModel, silent
-from fleximo import take
 from fleximo.errors import FleximoError, Notice
 from fleximo.files import write_atomic
 from fleximo.job import RenderJob
@@ -29,6 +28,7 @@ from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.planner import RulePlanner
+from fleximo.take import Take
 from fleximo.video import Video
 
 __all__ = ["Animation", "Rendered", "Request", "animate", "render_job"]
@@ -96,20 +96,23 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
         detect.release()
         progress(0.12, "found the person")
     with _timed(timings, "rescale"):
-        job = take.make_job(
+        shot = Take.begin(
             motion,
             person,
             request.photo,
             fps=fps,
             size=request.size,
+            rescale=request.rescale,
+            plan=plan,
             engine=request.engine,
             settings=request.settings,
             seed=request.seed,
-            rescale=request.rescale,
         )
+        job = shot.job()
     with _timed(timings, "render"):
         rendered = render_job(job, folder, _part(progress, 0.12, 1.0))
-    notices = (*(plan.notices if plan else ()), *person.notices, *rendered.notices)
+    told = (*(plan.notices if plan else ()), *person.notices, *shot.notices(), *rendered.notices)
+    notices = tuple({notice.code: notice for notice in reversed(told)}.values())[::-1]  # the first of each code
     return Animation(request, plan, motion, person, job, rendered, notices, timings)
 
 

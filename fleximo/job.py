@@ -46,7 +46,7 @@ class RenderJob:
     settings: Mapping[str, Any] = field(default_factory=dict)  # JSON values; the engine's own config
     seed: int = 0
     window: tuple[int, int] | None = None  # render only the frames [start, stop); None = all
-    previous: str | None = None  # digest of the job whose finished render supplies the frames outside `window`
+    previous: str | None = None  # sha256 of the master whose frames outside `window` are kept
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
