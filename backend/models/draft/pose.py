@@ -111,14 +111,15 @@ def poses(rest: RestPose, target: Target) -> Poses:
     hips = (target.points[:, 8] + target.points[:, 11]) / 2.0
     _set_affine(inverse, forward, "pelvis", pelvis, rest.mid_hip, hips)
     head, head_rest, head_target = _head(rest, target)
-    _set_affine(inverse, forward, "head", head, head_rest, head_target)
+    face, moved = _face_shift(rest, target, head, head_rest, head_target)
+    _set_affine(inverse, forward, "head", head, head_rest, head_target + moved)
     for side in SIDES:
         _limb(inverse, forward, rest, target, side, ARMS[side], ("upper_arm", "forearm", "hand"))
         _limb(inverse, forward, rest, target, side, LEGS[side], ("thigh", "shin", "foot"))
         _hand(inverse, forward, rest, target, side)
         _foot(inverse, forward, rest, target, side)
     links = _links(rest, target, forward)
-    return Poses(inverse, forward, links, _face_shift(rest, target, head, head_rest, head_target))
+    return Poses(inverse, forward, links, face)
 
 
 def _set_affine(
@@ -229,26 +230,39 @@ def _head(rest: RestPose, target: Target) -> tuple[FloatArray, FloatArray, Float
     lean_sure = np.clip(np.linalg.norm(stalk_now, axis=-1) / (np.linalg.norm(stalk) * growth + 1e-6), 0.0, 1.0) ** 2
     lean_sure = np.where(np.abs(lean) > np.pi * 0.5, 0.0, 0.3 * lean_sure)
     turn = (sure * roll + lean_sure * lean) / (sure + lean_sure + 1e-3)
-    return _rotation(turn) * growth[:, None, None], centre, now
+    return _rotation(turn) * (growth * _face_size(rest, target, turn, growth))[:, None, None], centre, now
 
 
-def _face_shift(rest: RestPose, target: Target, head: FloatArray, centre: FloatArray, now: FloatArray) -> FloatArray:
-    """(T,5) how far the face's middle moves against the head's outline when it turns or nods."""
-    ears = [i for i in (16, 17) if rest.seen[i]]
-    features = [i for i in (0, 14, 15) if rest.seen[i]]
-    shift = np.zeros((len(now), 2))
+def _face_size(rest: RestPose, target: Target, turn: FloatArray, growth: FloatArray) -> FloatArray:
+    """(T,) how much larger the face's points lie than depth says; little, since a turned face only looks narrow."""
+    face = [i for i in (0, 14, 15, 16, 17) if rest.seen[i]]
+    if len(face) < 3:
+        return np.ones(len(turn))
+    own = rest.points[face] - rest.points[face].mean(axis=0)
+    now = target.points[:, face] - target.points[:, face].mean(axis=1, keepdims=True)
+    turned = np.einsum("tij,pj->tpi", _rotation(turn), own)
+    return np.clip((turned * now).sum(axis=(1, 2)) / max(float((own**2).sum()), 1e-6) / growth, 0.97, 1.03)
+
+
+def _face_shift(
+    rest: RestPose, target: Target, head: FloatArray, centre: FloatArray, now: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The bulge (T,5) by which the face moves against the head's outline when it turns or nods, and the rest of it.
+
+    What a bulge cannot show without tearing the face is returned as a move of the whole head (T,2).
+    """
+    face = [i for i in (0, 14, 15, 16, 17) if rest.seen[i]] or [0, 14, 15, 16, 17]
+    middle = rest.points[face].mean(axis=0)
     radius = max(float(np.linalg.norm(centre - rest.neck)) * 0.55, 2.0)
-    middle = rest.points[features].mean(axis=0) if features else centre
-    if len(ears) == 2 and features:
-        back = np.linalg.inv(head)
-        face = np.einsum("tij,tj->ti", back, target.points[:, features].mean(axis=1) - now) + centre
-        sides = np.einsum("tij,tj->ti", back, target.points[:, ears].mean(axis=1) - now) + centre
-        shift = (face - sides) - (middle - rest.points[ears].mean(axis=0))
-        radius = max(radius, 1.6 * float(np.linalg.norm(rest.points[17] - rest.points[16])) / 2.0)
-        length = np.linalg.norm(shift, axis=-1, keepdims=True)
-        # Small differences are the detector's; large ones would tear the face.
-        shift = shift * np.clip(length - 0.05 * radius, 0.0, 0.15 * radius) / np.maximum(length, 1e-6)
-    return np.concatenate([middle + shift, shift, np.full((len(now), 1), radius)], axis=-1)
+    if not rest.has(16, 17):
+        return np.tile([*middle, 0.0, 0.0, radius], (len(now), 1)), np.zeros((len(now), 2))
+    radius = max(radius, 1.6 * float(np.linalg.norm(rest.points[17] - rest.points[16])) / 2.0)
+    seen = np.einsum("tij,tj->ti", np.linalg.inv(head), target.points[:, face].mean(axis=1) - now)
+    wanted = seen - (middle - centre)
+    length = np.linalg.norm(wanted, axis=-1, keepdims=True)
+    shift = wanted * np.minimum(1.0, 0.15 * radius / np.maximum(length, 1e-6))
+    bulge = np.concatenate([middle + shift, shift, np.full((len(now), 1), radius)], axis=-1)
+    return bulge, np.einsum("tij,tj->ti", head, wanted - shift)
 
 
 def _limb(

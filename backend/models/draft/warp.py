@@ -134,4 +134,4 @@ def _bulge(pieces: list[Piece], visible: list[int], source: FloatArray, counts: 
     start = sum(counts[: heads[0]])
     part = source[start : start + counts[heads[0]]]
     distance = np.linalg.norm(part - shift[:2], axis=-1, keepdims=True) / shift[4]
-    part -= shift[2:4] * (1.0 - smoothstep((distance - 0.5) / 0.5))
+    part -= shift[2:4] * (1.0 - smoothstep((distance - 0.6) / 0.4))
