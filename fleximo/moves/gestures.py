@@ -29,6 +29,7 @@ __all__ = [
     "wave",
 ]
 
+_LONGEST_WAY_S = 1.3  # into a pose
 _MOUTH = (0.0, 0.005, 0.110)  # m on the head joint, own side outward
 _BROW = (0.052, 0.095, 0.085)
 
@@ -49,8 +50,14 @@ def _lean(cue: Cue) -> float:
 
 
 def _struck(cue: Cue, into: float, hold: float) -> list[tuple[float, float]]:
-    """Keys 0 -> 1 -> 0 once per repeat: shares of a repeat for getting in and for holding."""
+    """Keys 0 -> 1 -> 0 once per repeat: shares of a repeat for getting in and for holding.
+
+    In a long clip the pose is held longer; getting into it and out of it does not drag on.
+    """
     period = cue.end / cue.repeats
+    out = min((1.0 - into - hold) * period, _LONGEST_WAY_S) / period if period else 0.0
+    into = min(into * period, _LONGEST_WAY_S) / period if period else 0.0
+    hold = 1.0 - into - out
     keys = [(0.0, 0.0)]
     for k in range(cue.repeats):
         start = k * period

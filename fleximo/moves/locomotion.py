@@ -197,7 +197,12 @@ def _scaled(gait: _Gait, factor: float) -> _Gait:
 
 
 def run(cue: Cue) -> Tracks:
-    """Runs from standing to standing with a flight in each step. Repeats and direction mean nothing."""
+    """Runs from standing to standing with a flight in each step; backward, left and right are a hurried walk that way.
+
+    Repeats mean nothing.
+    """
+    if cue.direction in _HEADINGS:
+        return walk(replace(cue, speed=1.5 * cue.speed))
     tracks = standing(cue)
     longer = float(np.clip(np.sqrt(cue.speed), 0.6, 1.2))
     course = _course(cue, _scaled(_RUN, longer), max(_QUICKEST_S, LEXICON["run"].period_s * longer / cue.speed), 0.0)

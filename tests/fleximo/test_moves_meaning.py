@@ -276,6 +276,11 @@ def test_walk_goes_where_it_is_told_without_turning(direction: str, axis: int, s
     assert gap.min() > 0.05
 
 
+def test_run_obeys_its_direction() -> None:
+    back = measure.example("run", direction="backward", seconds=4.0)
+    assert forwards(back)[-1] < 1.2 * forwards(measure.example("walk", direction="backward", seconds=4.0))[-1] < 0.0
+
+
 def test_walk_obeys_speed() -> None:
     slow, normal, fast = (forwards(measure.example("walk", seconds=5.0, speed=s))[-1] for s in (0.6, 1.0, 1.5))
     assert slow < 0.8 * normal < 0.8 * fast
