@@ -230,18 +230,18 @@ def _head(rest: RestPose, target: Target) -> tuple[FloatArray, FloatArray, Float
     lean_sure = np.clip(np.linalg.norm(stalk_now, axis=-1) / (np.linalg.norm(stalk) * growth + 1e-6), 0.0, 1.0) ** 2
     lean_sure = np.where(np.abs(lean) > np.pi * 0.5, 0.0, 0.3 * lean_sure)
     turn = (sure * roll + lean_sure * lean) / (sure + lean_sure + 1e-3)
-    return _rotation(turn) * (growth * _face_size(rest, target, turn, growth))[:, None, None], centre, now
+    return _rotation(turn) * (growth * _face_size(rest, target, growth))[:, None, None], centre, now
 
 
-def _face_size(rest: RestPose, target: Target, turn: FloatArray, growth: FloatArray) -> FloatArray:
+def _face_size(rest: RestPose, target: Target, growth: FloatArray) -> FloatArray:
     """(T,) how much larger the face's points lie than depth says; little, since a turned face only looks narrow."""
     face = [i for i in (0, 14, 15, 16, 17) if rest.seen[i]]
     if len(face) < 3:
-        return np.ones(len(turn))
+        return np.ones(len(growth))
     own = rest.points[face] - rest.points[face].mean(axis=0)
     now = target.points[:, face] - target.points[:, face].mean(axis=1, keepdims=True)
-    turned = np.einsum("tij,pj->tpi", _rotation(turn), own)
-    return np.clip((turned * now).sum(axis=(1, 2)) / max(float((own**2).sum()), 1e-6) / growth, 0.97, 1.03)
+    spread = np.sqrt((now**2).sum(axis=(1, 2)) / max(float((own**2).sum()), 1e-6))
+    return np.clip(spread / growth, 0.95, 1.06)
 
 
 def _face_shift(
