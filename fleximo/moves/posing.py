@@ -38,12 +38,6 @@ HANGING = ArmPose((0.265, -0.365, 0.055), (0.35, 0.0, -1.0), (0.02, -1.0, 0.14),
 """The arm at rest beside the thigh."""
 
 
-def _column(values: Sequence[Vector | None]) -> FloatArray | None:
-    if any(value is None for value in values):
-        return None
-    return np.array(values, dtype=np.float64)
-
-
 def pose_arm(
     body: Body,
     side: str,
@@ -63,9 +57,14 @@ def pose_arm(
 
 
 def _solve(body: Body, side: str, poses: Sequence[ArmPose]) -> FloatArray:
-    """Rotations (K,4,4) of key poses, each solved by itself so that free and held hands may mix."""
-    solved = [pose_arm(body, side, np.array([p.wrist]), p.elbow, p.fingers, p.palm, np.array([p.shrug])) for p in poses]
-    return np.concatenate(solved)
+    """Rotations (K,4,4) of key poses; free and held hands may mix."""
+    if any(pose.fingers is None or pose.palm is None for pose in poses) and len(poses) > 1:
+        return np.concatenate([_solve(body, side, [pose]) for pose in poses])
+    first = poses[0]
+    fingers = None if first.fingers is None else np.array([pose.fingers for pose in poses], dtype=np.float64)
+    palm = None if first.palm is None else np.array([pose.palm for pose in poses], dtype=np.float64)
+    wrist, elbow = (np.array([getattr(pose, name) for pose in poses]) for name in ("wrist", "elbow"))
+    return pose_arm(body, side, wrist, elbow, fingers, palm, np.array([pose.shrug for pose in poses]))
 
 
 def arm_keys(

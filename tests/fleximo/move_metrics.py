@@ -172,19 +172,20 @@ def seam(motion: Motion, period_s: float) -> tuple[float, float, float]:
     period near `period_s` or twice it (a stride has two steps). Metres compare the root's height and its sway."""
     fps = float(motion.fps)
     q, root = motion.rotations.astype(np.float64), motion.root.astype(np.float64)
-    best = (np.inf, np.inf, 0.0)
     start = len(motion) // 3
-    for lag in sorted(
-        {k for f in (1.0, 2.0) for k in range(int(0.7 * f * period_s * fps), int(1.3 * f * period_s * fps))}
-    ):
-        if lag < 2 or start + lag + 1 >= 0.8 * len(motion):
-            continue
+    spans = [(int(0.7 * f * period_s * fps), int(1.3 * f * period_s * fps)) for f in (1.0, 2.0)]
+    lags = sorted({lag for low, high in spans for lag in range(max(low, 2), high)})
+    lags = np.array([lag for lag in lags if start + lag + 2 < 0.8 * len(motion)])
+    coarse = rot.angle_between(q[start], q[start + lags]).max(axis=1)
+    best = (np.inf, np.inf, 0.0)
+    for lag in lags[np.argsort(coarse)[:3]]:
         # A period need not be whole frames: the pose a period later is looked for between two frames.
-        for share in np.linspace(0.0, 1.0, 11)[:-1]:
-            later = rot.slerp(q[start + lag], q[start + lag + 1], np.full(q.shape[1], share))
+        for share in np.linspace(-1.0, 1.0, 21):
+            frame, rest = int(np.floor(start + lag + share)), share - np.floor(share)
+            later = rot.slerp(q[frame], q[frame + 1], np.full(q.shape[1], rest))
             degrees = float(np.degrees(rot.angle_between(q[start], later)).max())
             if degrees < best[0]:
-                there = root[start + lag] * (1 - share) + root[start + lag + 1] * share
+                there = root[frame] * (1 - rest) + root[frame + 1] * rest
                 travelled = np.degrees(rot.angle_between(q[start], q[start : start + lag])).max()
                 best = (degrees, float(np.abs(there - root[start])[:2].max()), float(travelled))
     return best
