@@ -107,6 +107,32 @@ def rest_track(name: str, frames: int = 2) -> PoseTrack:
     return PoseTrack(points, np.repeat(person.confidence[None], frames, axis=0), SIZE, 30)
 
 
+def as_detected(track: PoseTrack, person: Person) -> PoseTrack:
+    """`track` of the true joints said in the detector's places of `person`, the photo being the first frame's pose.
+
+    A detector finds other places of the body than the rig's joint centres; what lies between them is part of the body
+    and turns with the bone it belongs to, arms being the only limbs of the clips that turn far.
+    """
+    true = np.array(track.points_px, dtype=np.float64)
+    between = person.points_px.astype(np.float64) - true[0]
+    between[18:86] = 0.0
+    points = true + between
+
+    def turned(start: int, end: int, offset: FloatArray) -> FloatArray:
+        bone = true[:, end] - true[:, start]
+        angles = np.arctan2(bone[:, 1], bone[:, 0])
+        cos, sin = np.cos(angles - angles[0]), np.sin(angles - angles[0])
+        return np.stack([cos * offset[0] - sin * offset[1], sin * offset[0] + cos * offset[1]], axis=-1)
+
+    for shoulder, elbow, wrist, hand in ((2, 3, 4, 107), (5, 6, 7, 86)):
+        for joint in (shoulder, elbow):
+            points[:, joint] = true[:, joint] + turned(shoulder, elbow, between[joint])
+        for joint in (wrist, *range(hand, hand + 21)):
+            points[:, joint] = true[:, joint] + turned(elbow, wrist, between[joint])
+    points[:, 1] = (points[:, 2] + points[:, 5]) / 2.0
+    return PoseTrack(points, track.confidence, track.size, track.fps, depths_m=track.depths_m)
+
+
 def coverage(puppet: Puppet, job: RenderJob) -> FloatArray:
     """(T,H,W) 0..1 how much of each pixel the drawn person covers."""
     sequence = Sequence(puppet, job)
