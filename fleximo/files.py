@@ -5,10 +5,11 @@ Knows bytes, npz archives and JSON; nothing of what they mean.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
-import tempfile
+import secrets
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fleximo.errors import FleximoError
+from fleximo.system import replace_file
 
 __all__ = ["canonical_json", "read_bytes", "read_json", "read_npz", "write_atomic", "write_json"]
 
@@ -33,28 +35,23 @@ def read_bytes(path: Path) -> bytes:
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Writes `content` to `path` all or nothing: a temporary file beside it, synced, then renamed."""
-    handle = -1
-    temporary = ""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            handle = -1
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace_file(temporary, path)
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
         raise FleximoError(
             f"{path} cannot be written: {error.strerror or error}.",
             code="unwritable_file",
             remedy="Choose a folder that you may write to, with enough free space.",
         ) from None
     finally:
-        if handle >= 0:
-            os.close(handle)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def canonical_json(document: Any) -> bytes:

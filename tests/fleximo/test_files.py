@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -83,3 +84,10 @@ def test_archives_lacking_something_say_what():
     np.testing.assert_array_equal(arrays["a"], np.zeros(3))
     with pytest.raises(FleximoError, match="motion file lacks b, c"):
         read_npz(buffer.getvalue(), required=("a", "b", "c"), what="motion", newest=1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file modes are POSIX")
+def test_written_files_get_the_users_usual_mode(tmp_path: Path) -> None:
+    (tmp_path / "usual").write_bytes(b"")
+    write_atomic(tmp_path / "ours", b"content")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
