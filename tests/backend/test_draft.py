@@ -186,6 +186,39 @@ def test_notices_tell_what_the_puppet_cannot_show(engine):
     assert "arm_overlaps_torso" in [n.code for n in engine.notices(make_job("anna", track, person=person))]
 
 
+@pytest.mark.parametrize("sides", [("right",), ("right", "left")])
+def test_folded_arms_are_replaced_by_whole_ones(sides):
+    """The photo's arms are clean here; only the points say that they lie before the chest."""
+    whole = true_person("david")
+    points, confidence = np.array(whole.points_px), np.array(whole.confidence)
+    for side, elbow, wrist, hand in (("right", 3, 4, 107), ("left", 6, 7, 86)):
+        if side in sides:
+            sign = 1 if side == "right" else -1
+            points[elbow] = points[elbow] + [20 * sign, 10]
+            points[wrist] = points[1] + [20 * sign, 110]
+            points[hand : hand + 21] = points[wrist] + [40 * sign, -10]
+    person = replace(whole, points_px=points, confidence=confidence)
+
+    def spread(moved):  # both arms straight out to the sides
+        for shoulder, elbow, wrist, hand, sign in ((2, 3, 4, 107, -1), (5, 6, 7, 86, 1)):
+            moved[:, elbow] = moved[:, shoulder] + [110.0 * sign, 0.0]
+            moved[:, wrist] = moved[:, shoulder] + [210.0 * sign, 0.0]
+            moved[:, hand : hand + 21] = moved[:, wrist, None] + [40.0 * sign, 0.0]
+
+    engine = DraftPuppet()
+    job = make_job("david", with_points(rest_track("david"), spread), person=person)
+    puppet = engine.puppet(job)
+    assert puppet.folded_arms == sides
+    names = {piece.name for piece in puppet.pieces}
+    assert {"right_upper_arm", "right_forearm", "left_upper_arm", "left_forearm"} <= names
+    assert ("right_hand" in names) == (sides == ("right",))  # mirrored from the other arm, or left to be drawn
+    covered = coverage(puppet, job)[0]
+    for sign, shoulder in ((-1, 2), (1, 5)):
+        line = true_person("david").points_px[shoulder] + np.outer(np.linspace(30, 190, 9), [sign, 0.0])
+        assert (covered[line[:, 1].astype(int), line[:, 0].astype(int)] > 0.9).all()
+    assert "arm_overlaps_torso" in [notice.code for notice in engine.notices(job)]
+
+
 def test_progress_is_told_and_can_stop(engine):
     job = make_job("anna", rest_track("anna", 4))
     told = []

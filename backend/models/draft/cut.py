@@ -13,11 +13,12 @@ import numpy as np
 from backend.models.draft.rest import ARMS, HAND_START, LEGS, SIDES, RestPose, unit
 from fleximo.arrays import BoolArray, FloatArray, IntArray
 
-__all__ = ["BODY_LABEL", "LABELS", "Limb", "cut_limbs", "find_limbs", "segment_coordinates"]
+__all__ = ["BODY_LABEL", "COVERED_LABEL", "LABELS", "Limb", "cut_limbs", "find_limbs", "segment_coordinates"]
 
 BODY_LABEL = 1
 LABELS = {("right", "arm"): 2, ("left", "arm"): 3, ("right", "leg"): 4, ("left", "leg"): 5}
 _OUTSIDE = 6
+COVERED_LABEL = 7  # of the person, but what it shows belongs to no piece
 # Half-widths at the joints and half-way, in torso lengths, of a clothed adult; what the mask shows wins within limits.
 _WIDTHS = {"arm": (0.145, 0.105, 0.085), "leg": (0.19, 0.14, 0.11)}
 

@@ -25,7 +25,7 @@ def puppet_notices(job: RenderJob, puppet: Puppet, target: Target) -> tuple[Noti
     found = [
         _turned(puppet.rest, target, start, stop),
         _leaves(job, puppet, target, start, stop),
-        _folded(puppet.rest),
+        _folded(puppet),
         _hands(puppet),
     ]
     return tuple(notice for notice in found if notice is not None)
@@ -76,37 +76,16 @@ def _inside(points: FloatArray, width: int, height: int) -> BoolArray:
     return np.asarray(((points >= 0) & (points <= [width, height])).all(axis=-1))
 
 
-def _folded(rest: RestPose) -> Notice | None:
-    """Forearms that lie before the trunk in the photo are cut out of it badly."""
-    folded = []
-    for side in SIDES:
-        _, elbow, wrist = ARMS[side]
-        if rest.has(elbow, wrist) and arm_is_folded(rest, side):
-            folded.append(side)
-    if not folded:
+def _folded(puppet: Puppet) -> Notice | None:
+    """Forearms that lie before the trunk in the photo are replaced."""
+    if not puppet.folded_arms:
         return None
     return Notice(
         "arm_overlaps_torso",
-        f"In the photo the {' and the '.join(folded)} forearm lies before the body and cannot be cut out cleanly.",
+        f"In the photo the {' and the '.join(puppet.folded_arms)} forearm lies before the body; "
+        "another arm is put in its place.",
         "Use a photo with the arms away from the body.",
     )
-
-
-def arm_is_folded(rest: RestPose, side: str) -> bool:
-    """Whether the outer half of the forearm lies between the shoulder and the hip lines."""
-    _, elbow, wrist = ARMS[side]
-    inside = [_in_trunk(rest, rest.points[elbow] * (1 - t) + rest.points[wrist] * t) for t in (0.5, 0.75, 1.0)]
-    return sum(inside) >= 2
-
-
-def _in_trunk(rest: RestPose, point: FloatArray) -> bool:
-    along = float((point - rest.neck) @ rest.down) / rest.torso_px
-    if not 0.0 < along < 1.0:
-        return False
-    right = rest.points[2] * (1 - along) + rest.points[8] * along
-    left = rest.points[5] * (1 - along) + rest.points[11] * along
-    places = sorted((float(right @ rest.across), float(left @ rest.across)))
-    return places[0] < float(point @ rest.across) < places[1]
 
 
 def _hands(puppet: Puppet) -> Notice | None:

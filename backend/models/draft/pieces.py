@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 
 from backend.models.draft.bones import bone_index, link_index, smoothstep
-from backend.models.draft.cut import BODY_LABEL, LABELS, Limb
+from backend.models.draft.cut import BODY_LABEL, COVERED_LABEL, LABELS, Limb
 from backend.models.draft.fill import pull_push
 from backend.models.draft.rest import RestPose
 from fleximo.arrays import BoolArray, FloatArray, IntArray
 
-__all__ = ["Cutting", "Piece", "cut_pieces"]
+__all__ = ["Cutting", "Piece", "cut_limb", "cut_pieces"]
 
 _PARTS = {"arm": ("upper_arm", "forearm", "hand"), "leg": ("thigh", "shin", "foot")}
 _JOINTS = {"arm": ("shoulder", "elbow", "wrist"), "leg": ("hip", "knee", "ankle")}
@@ -132,7 +132,7 @@ def _piece(
     return Piece(name or bone, texture, origin, bone_index(bone), packed, hull)
 
 
-def _limb_pieces(cutting: Cutting, limb: Limb) -> list[Piece]:
+def cut_limb(cutting: Cutting, limb: Limb) -> list[Piece]:
     """Upper piece, lower piece and, if the photo shows it, hand or foot."""
     parts, joint_names = _PARTS[limb.kind], _JOINTS[limb.kind]
     stations = [*limb.joints, limb.tip] if limb.with_tip else [*limb.joints]
@@ -176,6 +176,7 @@ def _limb_piece(
         allowed = thickness * (1.15 + 8.0 * np.maximum(along - 0.22, 0.0))
         reach = reach * smoothstep(1.0 - (across - allowed) / (0.15 * radii[0]))
     other_arms = [label for (_, kind), label in LABELS.items() if kind == "arm" and label != limb.label]
+    other_arms.append(COVERED_LABEL)
     inward = 1.6 if limb.kind == "leg" and i == 0 else 0.95  # a hand may hide the trousers' inner side
     hidden = crop.is_label(*other_arms) & (across < inward * thickness) & (along > 0) & (along < 1)
     alpha = np.maximum(crop.alpha * _soft(own), _soft(hidden)) * reach
@@ -239,13 +240,15 @@ def _torso(cutting: Cutting) -> Piece | None:
     crop = _crop(cutting, rest.points[[1, 2, 5, 8, 11]], 0.75 * rest.torso_px)
     spine, rise = crop.along(neck, hip), crop.along(neck, rest.head_centre)
     own = crop.is_label(BODY_LABEL)
-    arms = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "arm"])
+    arms = crop.is_label(COVERED_LABEL, *[limb.label for limb in cutting.limbs if limb.kind == "arm"])
     trunk = _trunk_polygon(cutting, crop)
     near_shoulder = np.zeros(own.shape, dtype=bool)
     for limb in cutting.limbs:
         if limb.kind == "arm":
             near_shoulder |= crop.disc(limb.joints[0], 1.6 * limb.radii[0], 1.0) > 0
-    own = own | (arms & trunk & near_shoulder)  # above the armpit the sleeve's inner side is the chest's as well
+    own = own | (
+        arms & trunk & near_shoulder & ~crop.is_label(COVERED_LABEL)
+    )  # above the armpit the sleeve's inner side is the chest's as well
     arms = arms & ~own
     hidden = arms & trunk
     top = smoothstep((0.5 - rise) / 0.15)
@@ -280,7 +283,7 @@ def _pelvis(cutting: Cutting) -> Piece | None:
     crop = _crop(cutting, corners, reach * rest.torso_px)
     spine = crop.along(rest.neck, rest.mid_hip)
     own = crop.is_label(BODY_LABEL, *[limb.label for limb in legs])
-    arms = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "arm"])
+    arms = crop.is_label(COVERED_LABEL, *[limb.label for limb in cutting.limbs if limb.kind == "arm"])
     alpha = np.maximum(crop.alpha * _soft(own), _soft(arms & _trunk_polygon(cutting, crop)))
     alpha = alpha * smoothstep((spine - 0.72) / 0.06)
     facing = 1.0 if (rest.points[11] - rest.points[8]) @ rest.across >= 0 else -1.0
@@ -320,5 +323,5 @@ def cut_pieces(cutting: Cutting) -> list[Piece]:
     made = [_pelvis(cutting), _torso(cutting), *_heads(cutting)]
     pieces = [piece for piece in made if piece is not None]
     for limb in cutting.limbs:
-        pieces += _limb_pieces(cutting, limb)
+        pieces += cut_limb(cutting, limb)
     return pieces

@@ -13,6 +13,7 @@ import numpy as np
 from backend.models.draft.background import empty_scene, place_image, place_mask
 from backend.models.draft.bones import LINKS
 from backend.models.draft.cut import Limb, cut_limbs, find_limbs
+from backend.models.draft.folded import arm_is_folded, mark_folded, unfold_arms
 from backend.models.draft.hands import skin_colour
 from backend.models.draft.matte import soft_alpha
 from backend.models.draft.pieces import Cutting, Piece, cut_pieces
@@ -38,6 +39,7 @@ class Puppet:
     rest: RestPose
     limbs: tuple[Limb, ...]
     hands_seen: dict[str, bool]
+    folded_arms: tuple[str, ...]  # sides whose arm the photo folds before the trunk; the pieces replace it
     skin: dict[str, FloatArray]  # side -> (3,) RGB of the hand
 
 
@@ -64,8 +66,12 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
     alpha = soft_alpha(image, mask, scene, max(1.5, 0.004 * 3.5 * rest.torso_px), floor)
     shadows = find_shadows(image, scene, alpha, limbs, rest.down, rest.torso_px, (pad[0], pad[1]))
     labels = cut_limbs(image, alpha, working, list(limbs))
+    folded = tuple(side for side in SIDES if arm_is_folded(rest, side))
+    if folded:
+        labels = mark_folded(image, labels, working, limbs, folded)
+    cutting = Cutting(image, alpha, labels, working, limbs, (pad[0], pad[1]))
+    pieces, rest = unfold_arms(cut_pieces(cutting), rest, cutting, person)
     hands_seen = {side: rest.has(HAND_START[side], HAND_START[side] + 9) for side in SIDES}
-    pieces = cut_pieces(Cutting(image, alpha, labels, working, limbs, (pad[0], pad[1])))
     width, height = framing.canvas_size
     window = np.s_[pad[1] : pad[1] + height, pad[0] : pad[0] + width]
     return Puppet(
@@ -75,6 +81,7 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
         rest,
         limbs,
         hands_seen,
+        folded,
         {side: _skin(image, working, side) for side in SIDES},
     )
 
