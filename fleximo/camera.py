@@ -1,7 +1,7 @@
 """Where photo, canvas and world meet: `Framing` maps photo to canvas pixels, `Camera` world metres to canvas pixels.
 
 Pixels: x right, y down, origin at the top-left corner, pixel centres at .5. Camera axes as OpenCV's: x right, y down,
-z forward. Knows no person; fitting a camera to one is `rescale`'s.
+z forward. Knows no person; fitting a camera to one is `camera_fit`'s.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from fleximo.arrays import FloatArray, freeze
 from fleximo.errors import FleximoError
-from fleximo.files import read_npz
+from fleximo.files import read_npz, reading
 
 __all__ = ["Camera", "Framing"]
 
@@ -130,4 +130,5 @@ class Camera:
     @classmethod
     def from_bytes(cls, content: bytes) -> Camera:
         arrays = read_npz(content, required=("K", "world_to_camera", "size"), what="camera", newest=1)
-        return cls(arrays["K"], arrays["world_to_camera"], (int(arrays["size"][0]), int(arrays["size"][1])))
+        with reading("camera"):
+            return cls(arrays["K"], arrays["world_to_camera"], (int(arrays["size"][0]), int(arrays["size"][1])))

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from fleximo.errors import FleximoError
 from fleximo.system import replace_file
 
-__all__ = ["canonical_json", "read_bytes", "read_json", "read_npz", "write_atomic", "write_json"]
+__all__ = ["canonical_json", "read_bytes", "read_json", "read_npz", "reading", "write_atomic", "write_json"]
 
 _MAX_NPZ_BYTES = 256 * 1024 * 1024
 
@@ -73,6 +74,15 @@ def read_json(path: Path) -> Any:
         raise FleximoError(f"{path} is not JSON: {error}.", code="unreadable_file") from None
 
 
+@contextlib.contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Tells values of another kind or shape than expected, met inside the block, as a `FleximoError`."""
+    try:
+        yield
+    except (IndexError, TypeError, ValueError) as error:
+        raise FleximoError(f"The {what} file cannot be read: {error}.", code="unreadable_file") from None
+
+
 def read_npz(content: bytes, *, required: tuple[str, ...], what: str, newest: int) -> dict[str, npt.NDArray[Any]]:
     """The arrays of an npz archive, never unpickled, at most 256 MB unpacked.
 
@@ -90,7 +100,8 @@ def read_npz(content: bytes, *, required: tuple[str, ...], what: str, newest: in
     missing = [name for name in required if name not in arrays]
     if missing:
         raise FleximoError(f"The {what} file lacks {', '.join(missing)}.", code="unreadable_file")
-    version = int(arrays.get("format_version", np.int32(1)))
+    with reading(what):
+        version = int(arrays.get("format_version", np.int32(1)))
     if version > newest:
         raise FleximoError(
             f"The {what} file has format version {version}; this program reads up to {newest}.",

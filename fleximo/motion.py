@@ -17,7 +17,7 @@ from fleximo import kinematics
 from fleximo import rotations as rot
 from fleximo.arrays import BoolArray, FloatArray, freeze
 from fleximo.errors import FleximoError
-from fleximo.files import read_bytes, read_npz, write_atomic
+from fleximo.files import read_bytes, read_npz, reading, write_atomic
 from fleximo.rig import DEFAULT_RIG, Rig
 from fleximo.timing import as_fps, resample_positions
 
@@ -94,7 +94,7 @@ class Motion:
         )
 
     def to_bytes(self) -> bytes:
-        """The `motion.npz` of `interfaces`: names, parents and offsets travel along."""
+        """The content of `motion.npz`: the rig's names, parents, offsets and landmarks travel along."""
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -121,18 +121,21 @@ class Motion:
             what="motion",
             newest=FORMAT_VERSION,
         )
-        names = tuple(str(name) for name in arrays["joint_names"])
-        landmarks = {
-            str(name): (str(joint), (float(x), float(y), float(z)))
-            for name, joint, (x, y, z) in zip(
-                arrays.get("landmark_names", ()), arrays.get("landmark_joints", ()), arrays.get("landmark_offsets", ())
-            )
-        }
-        if not landmarks and names == DEFAULT_RIG.joint_names:
-            landmarks = dict(DEFAULT_RIG.landmarks)
-        rig = Rig(names, arrays["parents"], arrays["rest_offsets"], landmarks)
-        fps = as_fps(float(arrays["fps"]))
-        return cls(arrays["rotations"], arrays["root"], fps, arrays["contacts"], rig)
+        with reading("motion"):
+            names = tuple(str(name) for name in arrays["joint_names"])
+            landmarks = {
+                str(name): (str(joint), (float(x), float(y), float(z)))
+                for name, joint, (x, y, z) in zip(
+                    arrays.get("landmark_names", ()),
+                    arrays.get("landmark_joints", ()),
+                    arrays.get("landmark_offsets", ()),
+                )
+            }
+            if not landmarks and names == DEFAULT_RIG.joint_names:
+                landmarks = dict(DEFAULT_RIG.landmarks)
+            rig = Rig(names, arrays["parents"], arrays["rest_offsets"], landmarks)
+            fps = as_fps(float(arrays["fps"]))
+            return cls(arrays["rotations"], arrays["root"], fps, arrays["contacts"], rig)
 
     def save(self, path: str | Path) -> None:
         """Writes `motion.npz`, all or nothing."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from fleximo.arrays import FloatArray, freeze
 from fleximo.errors import FleximoError
-from fleximo.files import read_bytes, read_npz, write_atomic
+from fleximo.files import read_bytes, read_npz, reading, write_atomic
 from fleximo.layouts import LAYOUTS, WHOLEBODY_128, Layout
 from fleximo.timing import as_fps
 
@@ -92,14 +92,15 @@ class PoseTrack:
         name = str(arrays["layout"])
         if name not in LAYOUTS:
             raise FleximoError(f"The pose track has the layout {name!r}; one of {', '.join(LAYOUTS)} was expected.")
-        return cls(
-            points_px=arrays["points_px"],
-            confidence=arrays["confidence"],
-            size=(int(arrays["size"][0]), int(arrays["size"][1])),
-            fps=as_fps(float(arrays["fps"])),
-            layout=LAYOUTS[name],
-            depths_m=arrays.get("depths_m", np.zeros((0, 0))),
-        )
+        with reading("pose track"):
+            return cls(
+                points_px=arrays["points_px"],
+                confidence=arrays["confidence"],
+                size=(int(arrays["size"][0]), int(arrays["size"][1])),
+                fps=as_fps(float(arrays["fps"])),
+                layout=LAYOUTS[name],
+                depths_m=arrays.get("depths_m", np.zeros((0, 0))),
+            )
 
     def save(self, path: str | Path) -> None:
         """Writes `pose_track.npz`, all or nothing."""

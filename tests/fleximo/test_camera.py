@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import cv2
 import numpy as np
 import pytest
@@ -86,6 +88,10 @@ def test_bytes_round_trip_and_refusals():
     assert again.size == (576, 1024)
     with pytest.raises(FleximoError, match="no readable camera file"):
         Camera.from_bytes(b"nothing")
+    odd = io.BytesIO()
+    np.savez(odd, K=K, world_to_camera=_pose(1), size=np.zeros(1))
+    with pytest.raises(FleximoError, match="camera file cannot be read"):
+        Camera.from_bytes(odd.getvalue())
     with pytest.raises(FleximoError, match="focal lengths above 0"):
         Camera(np.diag([-1.0, 1.0, 1.0]), np.eye(4), (5, 5))
     with pytest.raises(FleximoError, match=r"Camera.K has the shape"):

@@ -70,6 +70,11 @@ def test_files_without_landmarks_get_the_default_rig_s():
         ({"root": np.zeros((3, 3))}, "Motion.root has the shape"),
         ({"fps": 1000.0}, "frame rate 1000"),
         ({"parents": np.zeros(52, int)}, "must start with -1"),
+        ({"fps": np.array("fast")}, "motion file cannot be read"),
+        ({"fps": np.zeros(3)}, "motion file cannot be read"),
+        ({"joint_names": np.array("pelvis")}, "motion file cannot be read"),
+        ({"landmark_offsets": np.zeros((9, 2))}, "motion file cannot be read"),
+        ({"format_version": np.array("new")}, "motion file cannot be read"),
     ],
 )
 def test_wrong_files_are_explained(change: dict[str, object], message: str):

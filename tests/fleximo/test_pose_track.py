@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -81,6 +82,15 @@ def test_unknown_layouts_in_files_are_named():
     content = replace(make_track(layout=OPENPOSE_18), layout=Layout("coco_18", OPENPOSE_18.names, (), ())).to_bytes()
     with pytest.raises(FleximoError, match="layout 'coco_18'; one of openpose_18, wholebody_128"):
         PoseTrack.from_bytes(content)
+
+
+@pytest.mark.parametrize("size", [np.zeros(1), np.array(3), np.array(["wide", "high"])])
+def test_a_file_with_an_odd_size_is_explained(size: np.ndarray):
+    arrays = dict(np.load(io.BytesIO(make_track().to_bytes())))
+    content = io.BytesIO()
+    np.savez(content, **arrays | {"size": size})
+    with pytest.raises(FleximoError, match="pose track file cannot be read"):
+        PoseTrack.from_bytes(content.getvalue())
 
 
 def test_a_signal_is_cut_with_its_track_unless_it_was_drawn():
