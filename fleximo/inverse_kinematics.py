@@ -196,8 +196,7 @@ def _add_limb(
     """World rotations of the upper joint (twist from the bend) and of the hinge (nearest to the upper)."""
     parent = skeleton.rig.joint_names[skeleton.rig.parents[skeleton.rig.index(upper)]]
     swing = skeleton.aim(world[parent], hinge)
-    bone = skeleton.bone(hinge)
-    along = bone / np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-9)
+    along = rot.unit(skeleton.bone(hinge))
     twist = _bend_twist(along, skeleton.bone(end), rot.rotate(swing, np.asarray(axis)))
     world[upper] = rot.multiply(rot.from_axis_angle(along, twist), swing)
     world[hinge] = skeleton.aim(world[upper], end)
@@ -209,8 +208,7 @@ def _bend_twist(along: FloatArray, lower: FloatArray, hinge_axis: FloatArray) ->
     Frames in which the limb is straight take the angle between those of their bent neighbours, in which case the
     twist does not jump; a limb that is never bent keeps 0.
     """
-    lower = lower / np.maximum(np.linalg.norm(lower, axis=-1, keepdims=True), 1e-9)
-    normal = np.cross(along, lower)
+    normal = np.cross(along, rot.unit(lower))
     bend = np.linalg.norm(normal, axis=-1)
     bent = np.flatnonzero(bend > _BENT)
     if bent.size == 0:

@@ -55,8 +55,7 @@ def two_bone_ik(
     distance = np.linalg.norm(reach, axis=-1, keepdims=True)
     along = reach / np.maximum(distance, 1e-9)
     clamped = np.clip(distance, abs(upper - lower) + 1e-6, (upper + lower) * 0.99999)
-    side = pole - (pole * along).sum(axis=-1, keepdims=True) * along
-    side = side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-9)
+    side = rot.unit(pole - (pole * along).sum(axis=-1, keepdims=True) * along)
     foot = (upper**2 - lower**2 + clamped**2) / (2.0 * clamped)
     height = np.sqrt(np.maximum(upper**2 - foot**2, 0.0))
     return start + along * foot + side * height, start + along * clamped

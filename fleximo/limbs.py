@@ -25,10 +25,6 @@ def mirrored(q: FloatArray) -> FloatArray:
     return np.asarray(q * np.array([1.0, 1.0, -1.0, -1.0]))
 
 
-def _unit(v: FloatArray) -> FloatArray:
-    return np.asarray(v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9))
-
-
 def _frame(x: FloatArray, y: FloatArray) -> FloatArray:
     """Rotations (...,4) whose local axes x and y lie along the unit, orthogonal directions `x`, `y` (...,3)."""
     return rot.from_matrix(np.stack((x, y, np.cross(x, y)), axis=-1))
@@ -36,7 +32,7 @@ def _frame(x: FloatArray, y: FloatArray) -> FloatArray:
 
 def _without(v: FloatArray, along: FloatArray) -> FloatArray:
     """The unit part of `v` (...,3) across the unit direction `along`."""
-    return _unit(v - (v * along).sum(axis=-1, keepdims=True) * along)
+    return rot.unit(v - (v * along).sum(axis=-1, keepdims=True) * along)
 
 
 def _ramp(x: FloatArray) -> FloatArray:
@@ -46,7 +42,7 @@ def _ramp(x: FloatArray) -> FloatArray:
 
 def _collar(reach: FloatArray, length: float, shrug_rad: FloatArray) -> FloatArray:
     """The collar bone (T,4) of a left arm: it rises with a raised arm and follows a reach forward or across."""
-    direction = _unit(reach)
+    direction = rot.unit(reach)
     elevation = np.degrees(np.arcsin(np.clip(direction[:, 1], -1.0, 1.0)))
     # Scapulo-humeral rhythm: above some 30 degrees a third of the elevation is the shoulder blade's (Inman 1944).
     lift = np.radians(24.0) * _ramp((elevation + 25.0) / 110.0) + shrug_rad
@@ -86,11 +82,11 @@ def arm_rotations(
     target = shoulder + reach * np.clip(distance, 0.37 * (upper + lower), 0.995 * (upper + lower)) / np.maximum(
         distance, 1e-9
     )
-    along = _unit(target - shoulder)
+    along = rot.unit(target - shoulder)
     pole = _without(elbow, along)
     middle, end = two_bone_ik(shoulder, target, upper, lower, pole)
-    upper_world = _frame(_unit(middle - shoulder), _unit(np.cross(along, pole)))
-    bend = np.arccos(np.clip((_unit(middle - shoulder) * _unit(end - middle)).sum(axis=-1), -1.0, 1.0))
+    upper_world = _frame(rot.unit(middle - shoulder), rot.unit(np.cross(along, pole)))
+    bend = np.arccos(np.clip((rot.unit(middle - shoulder) * rot.unit(end - middle)).sum(axis=-1), -1.0, 1.0))
     flexion = rot.from_axis_angle(-_Y, bend)
     twist, hand = _hand(rot.multiply(upper_world, flexion), fingers, palm)
     local = np.stack(
@@ -104,7 +100,7 @@ def _hand(forearm: FloatArray, fingers: FloatArray | None, palm: FloatArray | No
     if fingers is None and palm is None:
         still = np.broadcast_to(rot.IDENTITY, forearm.shape)
         return still, still
-    along = rot.rotate(forearm, _X) if fingers is None else _unit(fingers)
+    along = rot.rotate(forearm, _X) if fingers is None else rot.unit(fingers)
     back = rot.rotate(forearm, _Y) if palm is None else -palm
     relative = rot.multiply(rot.conjugate(forearm), _frame(along, _without(back, along)))
     angle = rot.to_rotation_vector(rot.twist_about(relative, _X))[:, 0]
@@ -138,11 +134,11 @@ def leg_rotations(
     )
     upper, lower = float(np.linalg.norm(upper_offset)), float(np.linalg.norm(lower_offset))
     hip = root + rot.rotate(pelvis, hip_offset)
-    along = _unit(ankle - hip)
+    along = rot.unit(ankle - hip)
     pole = _without(knee, along)
     middle, end = two_bone_ik(hip, ankle, upper, lower, pole)
-    thigh_down, shin_down = _unit(middle - hip), _unit(end - middle)
-    hinge = _unit(np.cross(pole, along))
+    thigh_down, shin_down = rot.unit(middle - hip), rot.unit(end - middle)
+    hinge = rot.unit(np.cross(pole, along))
     thigh = _frame(hinge, -thigh_down)
     bend = np.arccos(np.clip((thigh_down * shin_down).sum(axis=-1), -1.0, 1.0))
     flexion = rot.from_axis_angle(_X, bend)

@@ -1,4 +1,4 @@
-"""Unit quaternions wxyz, vectorised over any leading axes; right-handed, active rotations.
+"""Unit quaternions wxyz and unit vectors, vectorised over any leading axes; right-handed, active rotations.
 
 Knows no joints. Judged by SciPy's rotations in the tests.
 """
@@ -16,7 +16,6 @@ __all__ = [
     "conjugate",
     "continuous",
     "from_axis_angle",
-    "from_euler_xyz",
     "from_matrix",
     "from_rotation_vector",
     "from_two_vectors",
@@ -27,6 +26,7 @@ __all__ = [
     "to_matrix",
     "to_rotation_vector",
     "twist_about",
+    "unit",
     "yaw",
 ]
 
@@ -39,6 +39,11 @@ def normalise(q: FloatArray) -> FloatArray:
     """Unit quaternions along `q` (...,4); a zero quaternion becomes the identity."""
     length = np.linalg.norm(q, axis=-1, keepdims=True)
     return np.where(length > _TINY, q / np.maximum(length, _TINY), IDENTITY)
+
+
+def unit(v: FloatArray) -> FloatArray:
+    """The directions (...,3) of length 1 along the vectors `v`; a zero vector stays zero."""
+    return np.asarray(v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), _TINY))
 
 
 def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -96,17 +101,9 @@ def to_rotation_vector(q: FloatArray) -> FloatArray:
     return np.where(sine > 1e-9, q[..., 1:] * angle / np.maximum(sine, 1e-9), 2.0 * q[..., 1:])
 
 
-def from_euler_xyz(angles_rad: FloatArray) -> FloatArray:
-    """Rotations of x, then y, then z about fixed axes, angles (...,3) -> (...,4)."""
-    angles_rad = np.asarray(angles_rad)
-    x, y, z = (from_axis_angle(np.eye(3)[i], angles_rad[..., i]) for i in range(3))
-    return multiply(z, multiply(y, x))
-
-
 def from_two_vectors(a: FloatArray, b: FloatArray) -> FloatArray:
     """The shortest rotations that turn directions `a` (...,3) into `b` (...,3); opposite ones turn about any normal."""
-    a = a / np.maximum(np.linalg.norm(a, axis=-1, keepdims=True), _TINY)
-    b = b / np.maximum(np.linalg.norm(b, axis=-1, keepdims=True), _TINY)
+    a, b = unit(a), unit(b)
     w = 1.0 + (a * b).sum(axis=-1, keepdims=True)
     q = np.concatenate((w, np.cross(a, b)), axis=-1)
     other = np.where(np.abs(a[..., :1]) < 0.9, np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]))
