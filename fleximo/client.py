@@ -147,7 +147,8 @@ class Client:
 
     def _request(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> tuple[int, bytes]:
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """The answer and its content; a refusal raises the server's own `FleximoError`, except for HEAD."""
         connection, response = self._open(method, path, body, headers or {}, _TIMEOUT_S)
         try:
             content = response.read()
@@ -157,7 +158,7 @@ class Client:
             connection.close()
         if response.status >= 400 and method != "HEAD":
             raise _refused(response.status, content)
-        return response.status, content
+        return response, content
 
     def _json(self, method: str, path: str, document: Any = None) -> Any:
         body = b"" if document is None else canonical_json(document)
@@ -172,8 +173,8 @@ class Client:
     def upload(self, content: bytes) -> str:
         """Sends a blob unless the server has it; returns its sha256."""
         digest = blob_digest(content)
-        status, _ = self._request("HEAD", f"/v1/blobs/{digest}")
-        if status == 404:
+        answer, _ = self._request("HEAD", f"/v1/blobs/{digest}")
+        if answer.status == 404:
             headers = {"Content-Type": "application/octet-stream"}
             self._request("PUT", f"/v1/blobs/{digest}", content, headers)
         return digest
@@ -335,16 +336,8 @@ class Client:
     def result(self, job: str, file: str | None = None) -> bytes:
         """The job's result (video, motion.npz, plan.json, person.json) or its file of that role, checked by sha256."""
         query = "" if file is None else f"?file={file}"
-        connection, response = self._open("GET", f"/v1/jobs/{job}/result{query}", b"", {}, _TIMEOUT_S)
-        try:
-            content = response.read()
-        except (OSError, http.client.HTTPException):
-            raise self._not_running() from None
-        finally:
-            connection.close()
-        if response.status >= 400:
-            raise _refused(response.status, content)
-        if blob_digest(content) != response.headers.get("ETag", "").strip('"'):
+        answer, content = self._request("GET", f"/v1/jobs/{job}/result{query}")
+        if blob_digest(content) != answer.headers.get("ETag", "").strip('"'):
             raise FleximoError("The result came damaged.", code="damaged_blob", remedy="Fetch it again.")
         return content
 
