@@ -11,15 +11,11 @@ import bpy
 import numpy as np
 
 __all__ = [
-    "BEZIER",
     "CONSTANT",
     "GENERATED",
     "LINEAR",
     "add_curve",
-    "bind_action",
-    "channels_of",
     "new_action",
-    "select_bone",
     "sequencer_scene",
     "set_keys",
     "strip_frame_count",
@@ -32,7 +28,7 @@ def _enum(name: str, item: str) -> int:
     return int(bpy.types.Keyframe.bl_rna.properties[name].enum_items[item].value)
 
 
-CONSTANT, LINEAR, BEZIER = (_enum("interpolation", item) for item in ("CONSTANT", "LINEAR", "BEZIER"))
+CONSTANT, LINEAR = (_enum("interpolation", item) for item in ("CONSTANT", "LINEAR"))
 GENERATED = _enum("type", "GENERATED")
 
 
@@ -41,31 +37,10 @@ def new_action(name: str, animated: Any) -> tuple[Any, Any]:
     action = bpy.data.actions.new(name)
     # The slot is made and assigned by hand: automatic binding goes by slot name and may leave none.
     slot = action.slots.new(id_type=animated.id_type, name=animated.name)
-    bind_action(animated, action, slot)
+    binding = animated.animation_data or animated.animation_data_create()
+    binding.action, binding.action_slot = action, slot
     strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
     return action, strip.channelbag(slot, ensure=True)
-
-
-def bind_action(animated: Any, action: Any, slot: Any = None) -> None:
-    """Makes `action` drive `animated` through `slot`, or through the action's first slot that fits."""
-    binding = animated.animation_data or animated.animation_data_create()
-    binding.action = action
-    fitting = [slot] if slot is not None else list(binding.action_suitable_slots)
-    if fitting:
-        binding.action_slot = fitting[0]
-
-
-def channels_of(animated: Any) -> Any | None:
-    """The container of the F-curves that drive `animated`, or None where nothing is animated."""
-    binding = animated.animation_data
-    if binding is None or binding.action is None or binding.action_slot is None:
-        return None
-    for layer in binding.action.layers:
-        for strip in layer.strips:
-            channels = strip.channelbag(binding.action_slot)
-            if channels is not None:
-                return channels
-    return None
 
 
 def add_curve(channels: Any, path: str, index: int, group: str) -> Any:
@@ -84,15 +59,6 @@ def set_keys(curve: Any, frames: Any, values: Any, *, interpolation: int, key_ty
     points.foreach_set("interpolation", np.full(count, interpolation, dtype=np.int32))
     points.foreach_set("type", np.full(count, key_type, dtype=np.int32))
     curve.update()
-
-
-def select_bone(armature_object: Any, name: str, selected: bool = True) -> None:
-    """Selects a bone for posing: selection moved from the bone to the pose bone in 5.0."""
-    bone = armature_object.pose.bones[name]
-    if hasattr(bone, "select"):
-        bone.select = selected
-    else:
-        armature_object.data.bones[name].select = selected
 
 
 def sequencer_scene(context: Any) -> Any:

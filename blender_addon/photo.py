@@ -127,4 +127,4 @@ def _lerp(pixels: Pixels, places: npt.NDArray[Any], axis: int) -> Pixels:
     weight = np.clip(places - 0.5 - low, 0.0, 1.0).astype(np.float32)
     weight = weight.reshape([-1 if n == axis else 1 for n in range(3)])
     high = np.minimum(low + 1, last)
-    return np.take(pixels, low, axis) * (1.0 - weight) + np.take(pixels, high, axis) * weight
+    return np.asarray(np.take(pixels, low, axis) * (1.0 - weight) + np.take(pixels, high, axis) * weight)

@@ -105,7 +105,8 @@ def test_keys_are_typed_generated_and_the_former_action_is_kept(addon: Any, scen
     former = made.animation_data.action
     addon("armature").key_motion(made, some_motion(20), 1, "Motion")
     assert made.animation_data.action != former and former.users > 0
-    curves = addon("compat").channels_of(made).fcurves
+    binding = made.animation_data
+    curves = binding.action.layers[0].strips[0].channelbag(binding.action_slot).fcurves
     assert len(curves) == 52 * 4 + 3 + 2
     assert {point.type for curve in curves for point in curve.keyframe_points} == {"GENERATED"}
     assert {point.interpolation for curve in curves for point in curve.keyframe_points} == {"LINEAR", "CONSTANT"}
