@@ -15,11 +15,9 @@ from pathlib import Path
 
 from fleximo.data_folder import ServerAddress
 from fleximo.errors import FleximoError
-from fleximo.system import process_is_alive
+from fleximo.system import hidden_process_flags, process_is_alive
 
-__all__ = ["INSTALL_LINE", "end", "find_command", "launch", "log_tail"]
-
-INSTALL_LINE = "python3 -m pip install fleximo"
+__all__ = ["end", "find_command", "launch", "log_tail"]
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -36,7 +34,8 @@ def find_command(given: str, folder: Path) -> list[str]:
         raise FleximoError(
             "Fleximo's server is not installed, or Blender cannot see it.",
             code="no_server_command",
-            remedy=f"Run `{INSTALL_LINE}` with Python 3.11 or 3.12, then set the server command in the preferences.",
+            remedy="Run `python3 -m pip install .` in Fleximo's source folder with Python 3.11 or 3.12, then set the "
+            "server command in the preferences.",
         )
     return _command(found)
 
@@ -68,7 +67,7 @@ def launch(command: list[str], folder: Path, log: Path) -> subprocess.Popen[byte
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # so that it does not end with Blender; without effect on Windows
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                creationflags=hidden_process_flags(),
             )
     except OSError as error:
         reason = error.strerror or error
