@@ -32,7 +32,7 @@ class Person:
     body_m: FloatArray = field(default_factory=lambda: np.zeros((18, 3)))
     # ^ (18,3) m, OpenPose-18, origin mid-hip, axes of the camera seen from the front: x right in the picture, y up,
     #   z towards the camera; all zero where the detector gives no depth (manual points)
-    bone_lengths_m: Mapping[str, float] = field(default_factory=dict)  # by name, see `rescale.BONES`
+    bone_lengths_m: Mapping[str, float] = field(default_factory=dict)  # by name, see `bones`
     yaw_degrees: float = 0.0  # 0 = faces the camera, positive turns her front to the picture's right, 180 = back view
     stature_m: float = 1.70  # prior unless given
     lens_degrees: float | None = None  # angle of view of the photo's longer side, if EXIF tells it
