@@ -134,10 +134,10 @@ def bow(cue: Cue) -> Tracks:
     tracks = standing(cue)
     keys = _struck(cue, 0.38, 0.20)
     deep, early = ease(cue.t, keys), ease(cue.t + 0.05, keys)
-    tracks.turn_pelvis(pitch=36.0 * deep)
+    tracks.turn_pelvis(pitch=30.0 * deep)
     tracks.pelvis += deep[:, None] * np.array([0.0, -0.02, -0.14]) * cue.body.scale
-    tracks.bend_spine(pitch=30.0 * early)
-    tracks.turn_head(pitch=16.0 * early)
+    tracks.bend_spine(pitch=18.0 * early)
+    tracks.turn_head(pitch=8.0 * early)
     low = ArmPose((0.19, -0.31, 0.24), (0.5, 0.0, -1.0), (0.0, -1.0, 0.25), (-0.9, 0.0, -0.5))
     for side in SIDES:
         tracks.set_arm(side, arm_keys(cue, side, [(time, low if value else HANGING) for time, value in keys]))

@@ -66,7 +66,7 @@ def test_the_face_stays_the_same_person(studio: Studio, text: str) -> None:
 def face_ssim(shot: Shot, frame: int) -> float | None:
     """SSIM of the photo's face with the frame's face warped back by the head's 2D transform; None if it turned.
 
-    The transform starts from the head's key points and is refined on the pictures (affine, ECC): SSIM would punish a
+    The transform starts from the face's points and is refined on the pictures (affine, ECC): SSIM would punish a
     face that is half a pixel off as hard as another face.
     """
     job = shot.animation.job
@@ -74,14 +74,11 @@ def face_ssim(shot: Shot, frame: int) -> float | None:
     turned, first = job.motion.world_rotations()[[frame, 0], head_joint]
     if 2 * np.degrees(np.arccos(min(1.0, abs(float(turned @ first))))) > 10:
         return None
-    head = [OPENPOSE_18.index(name) for name in ("nose", "left_eye", "right_eye")]
-    photo_points = job.framing.to_canvas(job.person.points_px[head]).astype(np.float32)
-    now = job.signal.track.points_px[frame, head].astype(np.float32)
-    to_frame, _ = cv2.estimateAffinePartial2D(photo_points, now)
+    outline = job.framing.to_canvas(job.person.points_px[FACE]).astype(np.float32)
+    to_frame, _ = cv2.estimateAffinePartial2D(outline, job.signal.track.points_px[frame, FACE].copy())
     photo, rendered = canvas_photo(shot), np.ascontiguousarray(shot.frames[frame])
     face = np.zeros(photo.shape[:2], dtype=np.uint8)
-    outline = job.framing.to_canvas(job.person.points_px[FACE]).astype(np.int32)
-    cv2.fillConvexPoly(face, cv2.convexHull(outline), 1)
+    cv2.fillConvexPoly(face, cv2.convexHull(outline).astype(np.int32), 1)
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (photo, rendered)]
     steps = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 60, 1e-5)
     _, to_frame = cv2.findTransformECC(*grey, to_frame.astype(np.float32), cv2.MOTION_AFFINE, steps, face, 5)
