@@ -65,6 +65,8 @@ _PLAUSIBLE = (0.6, 1.6)
 # Where nothing tells a short limb from one that points at the camera, the latter is likelier.
 _LEAST_WITHOUT_DEPTH = 0.8
 _DEPTH_NOISE_M = 0.06  # of MediaPipe's metric points on the rendered people
+_LIMBS = ("upper_arm", "forearm", "thigh", "shin")  # what points at a camera: the trunk's widths seldom do
+_SPREAD = 0.15  # of limbs about the body ratio: twice the published deviation, for photos show more than adults
 LENS_DEGREES = 35.0  # angle of view of the longer side: a 57 mm lens on 36 x 24 mm, a portrait's usual one
 SEEN = 0.3  # a key point below this confidence is not measured, as in OpenPose's own drawing
 
@@ -107,8 +109,9 @@ def measure_bones(
     `points_px` (18,2) and `confidence` (18,) are the OpenPose-18 key points, `body_m` (18,3) the same points in metres
     in the camera's axes (all zero = unknown). With `photo_size` (W, H) px the picture's perspective is undone too, at
     the lens of `lens_degrees` (of the longer side; default 35). A bone seen under a slant is lengthened by its depth;
-    of a left and a right one the longer counts, for a photo only ever shortens; a hidden bone gets the length that
-    the body ratios give at the size of the visible ones. Raises `FleximoError` if no bone at all is visible.
+    the more of a limb is depth, the more its body ratio counts; of a left and a right one the longer counts, for a
+    photo only ever shortens; a hidden bone gets the length that the body ratios give at the size of the visible ones.
+    Raises `FleximoError` if no bone at all is visible.
     """
     if not (np.isfinite(stature_m) and 0.3 <= stature_m <= 3.0):
         raise FleximoError(f"The stature {stature_m:g} m is not a person's; 0.3 to 3 m were expected.")
@@ -124,7 +127,9 @@ def measure_bones(
     visible = places_m(points, confidence, body_m, prior, view)[0]
     least = _PLAUSIBLE[0] if np.any(body_m) else _LEAST_WITHOUT_DEPTH
     lengths = dict(prior)
-    for name, length in _visible_lengths(visible, seen).items():
+    for name, (length, error_m) in _visible_bones(visible, seen).items():
+        trust = 1.0 / (1.0 + (error_m / (_SPREAD * prior[name])) ** 2) if name in _LIMBS else 1.0
+        length = trust * length + (1.0 - trust) * prior[name]
         lengths[name] = float(np.clip(length, least * prior[name], _PLAUSIBLE[1] * prior[name]))
     # The foot is no bone of OpenPose-18; it goes with the leg, so that a step stays a step.
     lengths["foot"] *= (lengths["thigh"] + lengths["shin"]) / (prior["thigh"] + prior["shin"])
@@ -204,8 +209,11 @@ def _columns(names: tuple[str, ...]) -> list[int]:
     return [OPENPOSE_18.index(name) for name in names]
 
 
-def _visible_lengths(places: FloatArray, seen: BoolArray) -> dict[str, float]:
-    """The length in m of each bone whose ends are seen, the longer of two sides; `places` (18,3) m."""
+def _visible_bones(places: FloatArray, seen: BoolArray) -> dict[str, tuple[float, float]]:
+    """The length in m of each bone whose ends are seen, the longer of two sides, and by how much its depth may err.
+
+    `places` (18,3) m.
+    """
     lengths = {}
     for name, ends in _MEASURED.items():
         found = []
@@ -214,10 +222,17 @@ def _visible_lengths(places: FloatArray, seen: BoolArray) -> dict[str, float]:
                 span = places[_columns(a)].mean(axis=0) - places[_columns(b)].mean(axis=0)
                 # A detector's depths wander by some centimetres, which would only ever lengthen: trust large ones.
                 trust = 1.0 if name == "neck_to_nose" else span[2] ** 2 / (span[2] ** 2 + _DEPTH_NOISE_M**2)
-                found.append(float(np.hypot(np.hypot(span[0], span[1]), span[2] * trust)))
+                depth = abs(span[2]) * trust
+                length = float(np.hypot(np.hypot(span[0], span[1]), depth))
+                found.append((length, _DEPTH_NOISE_M * float(depth) / max(length, 1e-9)))
         if found:
             lengths[name] = max(found)
     return lengths
+
+
+def _visible_lengths(places: FloatArray, seen: BoolArray) -> dict[str, float]:
+    """The lengths alone of `_visible_bones`."""
+    return {name: length for name, (length, _) in _visible_bones(places, seen).items()}
 
 
 def _towards_camera_m(

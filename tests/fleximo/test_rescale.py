@@ -87,6 +87,24 @@ def test_depths_are_what_makes_a_slanted_arm_long() -> None:
     assert without["upper_arm"] == pytest.approx(0.8 * 1.7 * rig_bones(DEFAULT_RIG)["upper_arm"] / 1.72, rel=1e-6)
 
 
+def test_a_limb_that_is_mostly_depth_leans_on_its_ratio() -> None:
+    """Depths that a detector overrates by half make an arm longer by much less."""
+    picture = scene("anna")
+    body = picture.body_m.copy()
+    for side in ("left", "right"):
+        shoulder = body[INDEX[f"{side}_shoulder"]]
+        body[INDEX[f"{side}_elbow"]] = shoulder + [0.0, -0.05, 0.2278]
+        body[INDEX[f"{side}_wrist"]] = shoulder + [0.0, -0.05, 0.2278 + 0.2166]
+    person = replace(picture, body_m=body).person()
+    deep = person.body_m.copy()
+    for side in ("left", "right"):
+        deep[INDEX[f"{side}_wrist"], 2] += 0.11
+    lengths = measure_bones(person.body_px, person.body_confidence, deep, photo_size=person.photo_size)
+    assert 1.0 < lengths["forearm"] / person.bone_lengths_m["forearm"] < 1.25
+    # A limb in the plane of the picture is what the picture says.
+    assert lengths["shin"] == pytest.approx(person.bone_lengths_m["shin"], rel=0.01)
+
+
 def test_the_longer_side_counts_and_a_hidden_limb_takes_its_twin() -> None:
     picture = scene("david").person()
     confidence = picture.body_confidence.copy()

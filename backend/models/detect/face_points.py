@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["FACE_68_OF_MESH", "MIRRORED_68"]
+__all__ = ["FACE_68_OF_MESH", "LEFT_EYE_68", "MIRRORED_68", "NOSE_TIP_68", "RIGHT_EYE_68"]
 
 _JAW = (127, 234, 132, 58, 172, 136, 149, 176, 152, 400, 378, 365, 397, 288, 361, 454, 356)
 _RIGHT_BROW = (70, 63, 105, 66, 107)  # outer end first
@@ -24,6 +24,8 @@ FACE_68_OF_MESH = np.array(
     _JAW + _RIGHT_BROW + _LEFT_BROW + _NOSE_BRIDGE + _NOSTRILS + _RIGHT_EYE + _LEFT_EYE + _LIPS + _MOUTH
 )
 FACE_68_OF_MESH.setflags(write=False)
+
+NOSE_TIP_68, RIGHT_EYE_68, LEFT_EYE_68 = 30, slice(36, 42), slice(42, 48)
 
 MIRRORED_68 = np.array(
     list(range(16, -1, -1)) + list(range(26, 16, -1)) + [27, 28, 29, 30] + [35, 34, 33, 32, 31]

@@ -65,7 +65,9 @@ def person_from_points(photo: Photo, document: Any, *, stature_m: float = 1.70) 
         photo_size=photo.size,
         mask=cut_out(photo.rgb, points, known),
         body_m=no_depth,
-        bone_lengths_m=measure_bones(points, confidence[BODY], no_depth, stature_m),
+        bone_lengths_m=measure_bones(
+            points, confidence[BODY], no_depth, stature_m, photo_size=photo.size, lens_degrees=photo.lens_degrees
+        ),
         yaw_degrees=_yaw(points),
         stature_m=stature_m,
         lens_degrees=photo.lens_degrees,

@@ -13,7 +13,8 @@ import numpy as np
 
 from backend.models.detect import gate
 from backend.models.detect.cutout import cut_out, share_of, torso_of
-from backend.models.detect.face_points import FACE_68_OF_MESH
+from backend.models.detect.face_points import FACE_68_OF_MESH, LEFT_EYE_68, NOSE_TIP_68, RIGHT_EYE_68
+from backend.models.detect.joint_centres import LANDMARKS, hip_lift, joint_centres
 from backend.models.detect.mediapipe_models import Sighting
 from backend.models.detect.outline import Plane, Rgb, box_around, refine_mask
 from backend.models.detect.people import find_people
@@ -31,11 +32,6 @@ _FACE_UNSEEN_DEGREES = 100.0
 # Measured: elbows and knees in sight score 0.65 to 1, those behind furniture 0.3 to 0.45; a wrist alone in a pocket
 # scores as low and is well placed all the same.
 _HIDDEN = 0.5
-_BLAZEPOSE = {
-    "nose": 0, "left_eye": 2, "right_eye": 5, "left_ear": 7, "right_ear": 8, "left_shoulder": 11, "right_shoulder": 12,
-    "left_elbow": 13, "right_elbow": 14, "left_wrist": 15, "right_wrist": 16, "left_hip": 23, "right_hip": 24,
-    "left_knee": 25, "right_knee": 26, "left_ankle": 27, "right_ankle": 28,
-}  # fmt: skip
 _LIMBS = [
     [OPENPOSE_18.index(f"{side}_{joint}") for joint in limb]
     for side in ("left", "right")
@@ -65,7 +61,14 @@ def detect_person(photo: Photo, *, choose: int | Sequence[float] | None = None, 
         photo_size=photo.size,
         mask=_mask(work, people, chosen, photo.size),
         body_m=body_m,
-        bone_lengths_m=measure_bones((points * to_photo)[BODY], confidence[BODY], body_m, stature_m),
+        bone_lengths_m=measure_bones(
+            (points * to_photo)[BODY],
+            confidence[BODY],
+            body_m,
+            stature_m,
+            photo_size=photo.size,
+            lens_degrees=photo.lens_degrees,
+        ),
         yaw_degrees=yaw_of(body_m),
         stature_m=stature_m,
         lens_degrees=photo.lens_degrees,
@@ -114,19 +117,19 @@ def _reaches_beyond(segmentation: Plane, body_px: FloatArray, confidence: FloatA
 def named_points(sighting: Sighting) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Points (128,2) px of the picture, confidence (128,), 0 outside the picture, and body (18,3) m of one sighting."""
     points, confidence = np.zeros((len(WHOLEBODY_128), 2)), np.zeros(len(WHOLEBODY_128))
-    body_m = np.zeros((18, 3))
-    for name, landmark in _BLAZEPOSE.items():
-        i = OPENPOSE_18.index(name)
-        points[i], confidence[i] = sighting.body_px[landmark], sighting.visibility[landmark]
-        body_m[i] = sighting.world_m[landmark] * [1.0, -1.0, -1.0]
-    neck, shoulders = OPENPOSE_18.index("neck"), _columns("right_shoulder", "left_shoulder")
-    points[neck], body_m[neck] = points[shoulders].mean(axis=0), body_m[shoulders].mean(axis=0)
-    confidence[neck] = confidence[shoulders].min()
+    lift = hip_lift(sighting.body_px, sighting.segmentation)
+    points[BODY] = joint_centres(sighting.body_px, lift)
+    body_m = joint_centres(sighting.world_m, lift) * [1.0, -1.0, -1.0]
+    body_m -= body_m[_columns("left_hip", "right_hip")].mean(axis=0)
+    for name, landmark in LANDMARKS.items():
+        confidence[OPENPOSE_18.index(name)] = sighting.visibility[landmark]
+    confidence[OPENPOSE_18.index("neck")] = confidence[_columns("right_shoulder", "left_shoulder")].min()
     if abs(yaw_of(body_m)) > _FACE_UNSEEN_DEGREES:
         confidence[_columns("left_eye", "right_eye")] = 0.0  # MediaPipe calls them visible through the head
     elif sighting.face_px is not None:
         points[FACE] = sighting.face_px[FACE_68_OF_MESH]
         confidence[FACE] = confidence[OPENPOSE_18.index("nose")]
+        _take_nose_and_eyes(points)
     hands = (("left", sighting.left_hand_px, LEFT_HAND), ("right", sighting.right_hand_px, RIGHT_HAND))
     for side, hand, columns in hands:
         wrist, elbow = _columns(f"{side}_wrist", f"{side}_elbow")
@@ -138,6 +141,17 @@ def named_points(sighting: Sighting) -> tuple[FloatArray, FloatArray, FloatArray
     height, width = sighting.segmentation.shape
     confidence[(points < 0.0).any(axis=1) | (points > [width, height]).any(axis=1)] = 0.0
     return points, confidence.clip(0.0, 1.0), body_m
+
+
+def _take_nose_and_eyes(points: FloatArray) -> None:
+    """Moves nose and eyes onto the face found, whose mesh is several times as exact, if it is this person's."""
+    nose, eyes = OPENPOSE_18.index("nose"), _columns("right_eye", "left_eye")
+    face = points[FACE]
+    sighted = points[[nose, *eyes]]
+    found = np.stack([face[NOSE_TIP_68], face[RIGHT_EYE_68].mean(axis=0), face[LEFT_EYE_68].mean(axis=0)])
+    size = float(np.linalg.norm(face.max(axis=0) - face.min(axis=0)))
+    if np.linalg.norm(found - sighted, axis=1).max() < 0.2 * size:
+        points[[nose, *eyes]] = found
 
 
 def yaw_of(body_m: FloatArray) -> float:
