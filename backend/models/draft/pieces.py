@@ -162,31 +162,23 @@ def _limb_piece(
     widest = max(radii[i], radii[i + 1])
     crop = _crop(cutting, np.array([start, end]), (2.6 if open_end else 2.0) * widest + 4)
     along, across = crop.along(start, end), np.abs(crop.across(start, end))
-    feather = 0.25 * radii[i] / length
-    reach = smoothstep((along + feather) / feather)
-    if not open_end:
-        beyond = 0.15 * radii[i + 1] / length
-        reach = reach * smoothstep((1.0 + beyond - along) / beyond)
     own = crop.is_label(limb.label)
     thickness = radii[i] + (radii[i + 1] - radii[i]) * np.clip(along, 0, 1)
-    # Ends are round: corners would stick out of a bent joint.
-    reach = reach * np.where(along < 0.0, _rounded(crop, start, radii[i]), 1.0)
-    reach = reach if open_end else reach * np.where(along > 1.0, _rounded(crop, end, radii[i + 1]), 1.0)
+    reach = _limb_reach(crop, i, (start, end), radii, open_end)
     if limb.kind == "leg" and i == 0:  # the seat beside the thigh stays with the pelvis
         allowed = thickness * (1.15 + 8.0 * np.maximum(along - 0.22, 0.0))
         reach = reach * smoothstep(1.0 - (across - allowed) / (0.15 * radii[0]))
     other_arms = [label for (_, kind), label in LABELS.items() if kind == "arm" and label != limb.label]
-    other_arms.append(COVERED_LABEL)
     inward = 1.6 if limb.kind == "leg" and i == 0 else 0.95  # a hand may hide the trousers' inner side
-    hidden = crop.is_label(*other_arms) & (across < inward * thickness) & (along > 0) & (along < 1)
-    alpha = np.maximum(crop.alpha * _soft(own), _soft(hidden)) * reach
-    root = crop.disc(start, (0.8 if i == 0 else 0.92) * radii[i], 0.3 * radii[i])
-    if limb.kind == "leg" and i == 2:
-        root = root * 0.0
-    alpha = np.maximum(alpha, root * np.maximum(crop.alpha, _soft(hidden)))
+    hidden = crop.is_label(COVERED_LABEL, *other_arms) & (across < inward * thickness) & (along > 0) & (along < 1)
+    shown = np.maximum(crop.alpha * _soft(own), _soft(hidden))
+    alpha = shown * reach
+    if i == 0 and limb.kind == "arm":  # the shoulder's ball is cut from the trunk as well
+        alpha = np.maximum(alpha, crop.disc(start, 0.8 * radii[0], 0.3 * radii[0]) * np.maximum(crop.alpha, shown))
+    elif i == 0 or (i == 2 and limb.kind == "arm"):
+        alpha = np.maximum(alpha, crop.disc(start, 0.85 * radii[i], 0.3 * radii[i]) * shown)
     if not open_end and i + 2 < len(stations):
-        end_disc = crop.disc(end, 0.92 * radii[i + 1], 0.2 * radii[i + 1])
-        alpha = np.maximum(alpha, end_disc * crop.alpha)
+        alpha = np.maximum(alpha, crop.disc(end, 0.92 * radii[i + 1], 0.2 * radii[i + 1]) * crop.alpha)
     if i == 0:
         alpha = _without_spurs(alpha, 0.4 * radii[0])
     known = own.copy()
@@ -196,16 +188,36 @@ def _limb_piece(
     return _piece(cutting, crop, f"{limb.side}_{_PARTS[limb.kind][i]}", alpha, known, links)
 
 
+def _limb_reach(
+    crop: _Crop, i: int, bone: tuple[FloatArray, FloatArray], radii: list[float], open_end: bool
+) -> FloatArray:
+    """(h,w) 0..1 how far a limb's piece reaches beyond its bone: round, for corners stick out of bent joints."""
+    start, end = bone
+    length = max(float(np.linalg.norm(end - start)), 1.0)
+    along, across = crop.along(start, end), np.abs(crop.across(start, end))
+    if i == 1:  # the knee's or elbow's cap, half an ellipse that begins a little below the joint
+        radius, below = radii[1], 0.45 * radii[1]
+        rise = np.clip((below - along * length) / (1.4 * radius), 0.0, 1.0)
+        width = 1.2 * radius * np.sqrt(1.0 - rise**2)
+        reach = np.where(along * length < below, smoothstep((width - across) / (0.2 * radius) + 0.5), 1.0)
+        reach = reach * (rise < 1.0)
+    else:
+        feather = (0.7 if i == 0 else 0.25) * radii[i] / length
+        reach = smoothstep((along + feather) / (0.25 * radii[i] / length))
+        reach = reach * np.where(along < 0.0, crop.disc(start, 1.2 * radii[i], 0.2 * radii[i]), 1.0)
+    if open_end:
+        return np.asarray(reach)
+    beyond = (0.6 if i == 0 else 0.15) * radii[i + 1] / length
+    reach = reach * smoothstep((1.0 + beyond - along) / beyond * 2.0)
+    return np.asarray(reach * np.where(along > 1.0, crop.disc(end, 1.2 * radii[i + 1], 0.2 * radii[i + 1]), 1.0))
+
+
 def _without_spurs(alpha: FloatArray, radius_px: float) -> FloatArray:
     """Takes away what is thinner than `radius_px`: slips of cloth that stay behind where two pieces were cut apart."""
     solid = (alpha > 0.5).astype(np.uint8)
     opened = cv2.morphologyEx(solid, cv2.MORPH_OPEN, _ball(radius_px))
     spurs = cv2.dilate(solid & ~cv2.dilate(opened, _ball(1)), _ball(2)) & ~opened
     return np.asarray(alpha * (1.0 - cv2.GaussianBlur(spurs.astype(np.float32), (0, 0), 0.7)))
-
-
-def _rounded(crop: _Crop, joint: FloatArray, radius: float) -> FloatArray:
-    return crop.disc(joint, 1.2 * radius, 0.2 * radius)
 
 
 def _armpit(cutting: Cutting, limb: Limb) -> FloatArray | None:
