@@ -19,13 +19,12 @@ def forward(rig: Rig, rotations: FloatArray, root: FloatArray) -> tuple[FloatArr
     """World rotations (T,J,4) and positions (T,J,3) in m of local `rotations` (T,J,4) with the root at `root` (T,3)."""
     world = np.empty(rotations.shape)
     joints = np.empty((*rotations.shape[:2], 3))
-    for joint, parent in enumerate(rig.parents.tolist()):
-        if parent < 0:
-            world[:, joint] = rotations[:, joint]
-            joints[:, joint] = root
-        else:
-            world[:, joint] = rot.multiply(world[:, parent], rotations[:, joint])
-            joints[:, joint] = joints[:, parent] + rot.rotate(world[:, parent], rig.rest_offsets[joint])
+    world[:, 0], joints[:, 0] = rotations[:, 0], root
+    for level in rig.levels[1:]:
+        parents = rig.parents[level]
+        above = world[:, parents]
+        world[:, level] = rot.multiply(above, rotations[:, level])
+        joints[:, level] = joints[:, parents] + rot.rotate(above, rig.rest_offsets[level])
     return world, joints
 
 

@@ -76,6 +76,14 @@ class Rig:
         return tuple(sorted(inside))
 
     @cached_property
+    def levels(self) -> tuple[IntArray, ...]:
+        """The joints by their distance from the root, the root first: those of one level do not need each other."""
+        depths = [0]
+        for parent in self.parents[1:].tolist():
+            depths.append(depths[parent] + 1)
+        return tuple(np.flatnonzero(np.array(depths) == depth) for depth in range(max(depths) + 1))
+
+    @cached_property
     def rest_joints(self) -> FloatArray:
         """(J,3) m, positions in the rest pose with the root at the origin."""
         joints = np.zeros((len(self.joint_names), 3))
@@ -107,82 +115,85 @@ def _mirrored(points: dict[str, tuple[float, float, float]]) -> dict[str, tuple[
     return both
 
 
-def _default_rig() -> Rig:
-    # Proportions of an adult of 1.72 m, from published body ratios (Drillis & Contini 1966), rounded; not SMPL's.
-    offsets = _mirrored(
-        {
-            "pelvis": (0.0, 0.0, 0.0),
-            "left_hip": (0.090, -0.070, 0.0),
-            "spine1": (0.0, 0.105, -0.010),
-            "left_knee": (0.0, -0.405, 0.0),
-            "spine2": (0.0, 0.125, 0.0),
-            "left_ankle": (0.0, -0.405, 0.0),
-            "spine3": (0.0, 0.075, 0.010),
-            "left_foot": (0.0, -0.060, 0.120),
-            "neck": (0.0, 0.205, -0.010),
-            "left_collar": (0.065, 0.120, -0.010),
-            "head": (0.0, 0.085, 0.020),
-            "left_shoulder": (0.105, 0.020, 0.0),
-            "left_elbow": (0.280, 0.0, 0.0),
-            "left_wrist": (0.255, 0.0, 0.0),
-            "left_index1": (0.090, 0.004, 0.026),
-            "left_index2": (0.036, 0.0, 0.0),
-            "left_index3": (0.024, 0.0, 0.0),
-            "left_middle1": (0.092, 0.006, 0.004),
-            "left_middle2": (0.040, 0.0, 0.0),
-            "left_middle3": (0.027, 0.0, 0.0),
-            "left_pinky1": (0.080, 0.0, -0.036),
-            "left_pinky2": (0.028, 0.0, 0.0),
-            "left_pinky3": (0.019, 0.0, 0.0),
-            "left_ring1": (0.087, 0.004, -0.017),
-            "left_ring2": (0.037, 0.0, 0.0),
-            "left_ring3": (0.025, 0.0, 0.0),
-            "left_thumb1": (0.026, -0.012, 0.026),
-            "left_thumb2": (0.032, -0.006, 0.026),
-            "left_thumb3": (0.024, -0.003, 0.018),
-        }
-    )
-    hands = tuple(
-        f"{side}_{finger}{segment}" for side in ("left", "right") for finger in FINGERS for segment in (1, 2, 3)
-    )
-    names = BODY_JOINTS + hands
-    parent_of = {
-        "pelvis": "",
-        "spine1": "pelvis",
-        "spine2": "spine1",
-        "spine3": "spine2",
-        "neck": "spine3",
-        "head": "neck",
+# Proportions of an adult of 1.72 m, from published body ratios (Drillis & Contini 1966), rounded; not SMPL's.
+_OFFSETS = _mirrored(
+    {
+        "pelvis": (0.0, 0.0, 0.0),
+        "left_hip": (0.090, -0.070, 0.0),
+        "spine1": (0.0, 0.105, -0.010),
+        "left_knee": (0.0, -0.405, 0.0),
+        "spine2": (0.0, 0.125, 0.0),
+        "left_ankle": (0.0, -0.405, 0.0),
+        "spine3": (0.0, 0.075, 0.010),
+        "left_foot": (0.0, -0.060, 0.120),
+        "neck": (0.0, 0.205, -0.010),
+        "left_collar": (0.065, 0.120, -0.010),
+        "head": (0.0, 0.085, 0.020),
+        "left_shoulder": (0.105, 0.020, 0.0),
+        "left_elbow": (0.280, 0.0, 0.0),
+        "left_wrist": (0.255, 0.0, 0.0),
+        "left_index1": (0.090, 0.004, 0.026),
+        "left_index2": (0.036, 0.0, 0.0),
+        "left_index3": (0.024, 0.0, 0.0),
+        "left_middle1": (0.092, 0.006, 0.004),
+        "left_middle2": (0.040, 0.0, 0.0),
+        "left_middle3": (0.027, 0.0, 0.0),
+        "left_pinky1": (0.080, 0.0, -0.036),
+        "left_pinky2": (0.028, 0.0, 0.0),
+        "left_pinky3": (0.019, 0.0, 0.0),
+        "left_ring1": (0.087, 0.004, -0.017),
+        "left_ring2": (0.037, 0.0, 0.0),
+        "left_ring3": (0.025, 0.0, 0.0),
+        "left_thumb1": (0.026, -0.012, 0.026),
+        "left_thumb2": (0.032, -0.006, 0.026),
+        "left_thumb3": (0.024, -0.003, 0.018),
     }
+)
+_FINGERTIPS = {
+    "index": (0.022, 0.0, 0.0),
+    "middle": (0.024, 0.0, 0.0),
+    "pinky": (0.019, 0.0, 0.0),
+    "ring": (0.023, 0.0, 0.0),
+    "thumb": (0.018, -0.002, 0.012),
+}
+# The bones of one side; `hip` hangs on the pelvis and `collar` on spine3.
+_CHAINS = (
+    ("pelvis", "hip", "knee", "ankle", "foot"),
+    ("spine3", "collar", "shoulder", "elbow", "wrist"),
+    *(("wrist", f"{finger}1", f"{finger}2", f"{finger}3") for finger in FINGERS),
+)
+
+
+def _parents_by_name() -> dict[str, str]:
+    parents = {"spine1": "pelvis", "spine2": "spine1", "spine3": "spine2", "neck": "spine3", "head": "neck"}
     for side in ("left", "right"):
-        chains = (
-            ("pelvis", "hip", "knee", "ankle", "foot"),
-            ("spine3", "collar", "shoulder", "elbow", "wrist"),
-            *(("wrist", f"{finger}1", f"{finger}2", f"{finger}3") for finger in FINGERS),
-        )
-        for chain in chains:
+        for chain in _CHAINS:
             for parent, child in zip(chain, chain[1:]):
-                parent_of[f"{side}_{child}"] = parent if parent in ("pelvis", "spine3") else f"{side}_{parent}"
-    tips = {
-        "index": (0.022, 0.0, 0.0),
-        "middle": (0.024, 0.0, 0.0),
-        "pinky": (0.019, 0.0, 0.0),
-        "ring": (0.023, 0.0, 0.0),
-        "thumb": (0.018, -0.002, 0.012),
-    }
+                parents[f"{side}_{child}"] = parent if parent in ("pelvis", "spine3") else f"{side}_{parent}"
+    return parents
+
+
+def _default_landmarks() -> dict[str, Landmark]:
     landmarks: dict[str, Landmark] = {"nose": ("head", (0.0, 0.040, 0.115)), "head_top": ("head", (0.0, 0.175, 0.010))}
     surface = _mirrored({"left_eye": (0.032, 0.072, 0.092), "left_ear": (0.075, 0.050, 0.005)})
     landmarks |= {name: ("head", offset) for name, offset in surface.items()}
     for side, sign in (("left", 1.0), ("right", -1.0)):
         landmarks[f"{side}_heel"] = (f"{side}_ankle", (0.0, -0.080, -0.050))
         landmarks[f"{side}_toe_tip"] = (f"{side}_foot", (0.0, -0.015, 0.070))
-        for finger, (x, y, z) in tips.items():
+        for finger, (x, y, z) in _FINGERTIPS.items():
             landmarks[f"{side}_{finger}_tip"] = (f"{side}_{finger}3", (sign * x, y, z))
+    return landmarks
+
+
+def _default_rig() -> Rig:
+    fingers = (f"{side}_{finger}{segment}" for side in ("left", "right") for finger in FINGERS for segment in (1, 2, 3))
+    names = (*BODY_JOINTS, *fingers)
+    parents = _parents_by_name()
     return Rig(
         joint_names=names,
-        parents=np.array([names.index(parent_of[name]) if parent_of[name] else -1 for name in names]),
-        rest_offsets=np.array([offsets[name] for name in names]),
-        landmarks=landmarks,
+        parents=np.array([names.index(parents[name]) if name in parents else -1 for name in names]),
+        rest_offsets=np.array([_OFFSETS[name] for name in names]),
+        landmarks=_default_landmarks(),
     )
 
 

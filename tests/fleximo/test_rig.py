@@ -113,6 +113,12 @@ def test_descendants_hold_the_whole_branch_and_nothing_else():
     assert len(DEFAULT_RIG.descendants("pelvis")) == 52
 
 
+def test_levels_hold_every_joint_once_below_its_parent():
+    assert sorted(np.concatenate(DEFAULT_RIG.levels).tolist()) == list(range(52))
+    for above, level in zip(DEFAULT_RIG.levels, DEFAULT_RIG.levels[1:]):
+        assert set(DEFAULT_RIG.parents[level].tolist()) <= set(above.tolist())
+
+
 def test_unknown_joints_are_named_with_the_known_ones():
     with pytest.raises(FleximoError, match=r"no joint called 'tail'; it has pelvis, left_hip"):
         DEFAULT_RIG.index("tail")
