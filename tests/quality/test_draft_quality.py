@@ -76,13 +76,20 @@ def face_ssim(shot: Shot, frame: int) -> float | None:
         return None
     outline = job.framing.to_canvas(job.person.points_px[FACE]).astype(np.float32)
     to_frame, _ = cv2.estimateAffinePartial2D(outline, job.signal.track.points_px[frame, FACE].copy())
-    photo, rendered = canvas_photo(shot), np.ascontiguousarray(shot.frames[frame])
-    face = np.zeros(photo.shape[:2], dtype=np.uint8)
-    cv2.fillConvexPoly(face, cv2.convexHull(outline).astype(np.int32), 1)
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (photo, rendered)]
-    steps = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 60, 1e-5)
-    _, to_frame = cv2.findTransformECC(*grey, to_frame.astype(np.float32), cv2.MOTION_AFFINE, steps, face, 5)
-    back = cv2.warpAffine(rendered, to_frame, job.size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
+    backwards = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    rendered, photo = np.ascontiguousarray(shot.frames[frame]), canvas_photo(shot)
+    x, y, width, height = cv2.boundingRect(cv2.convexHull(outline))
+    x, y, width, height = x - width // 3, y - height // 3, width + 2 * (width // 3), height + 2 * (height // 3)
+    to_frame = np.vstack((to_frame, [0, 0, 1])) @ np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])  # from the crop's pixels
+    photo = photo[y : y + height, x : x + width]
+    face = np.zeros((height, width), dtype=np.uint8)
+    cv2.fillConvexPoly(face, (cv2.convexHull(outline) - (x, y)).astype(np.int32), 1)
+    nearly = cv2.warpAffine(rendered, to_frame[:2], (width, height), flags=backwards)
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (photo, nearly)]
+    steps = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-6)
+    _, nudge = cv2.findTransformECC(*grey, np.eye(2, 3, dtype=np.float32), cv2.MOTION_AFFINE, steps, face, 5)
+    exactly = to_frame @ np.vstack((nudge, [0, 0, 1]))
+    back = cv2.warpAffine(rendered, exactly[:2], (width, height), flags=backwards)
     return ssim(photo, back, face.astype(bool))
 
 
