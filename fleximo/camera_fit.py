@@ -27,6 +27,7 @@ _MOST_TILT_DEGREES = 12.0  # beyond it the height gives way, for a photo tilted 
 _WIDE = 1.2  # width over height from which on a photo is wide; people are upright
 _RAISED_M = 0.06  # a foot so much higher than the other does not tell the floor
 _MARGIN = 0.03  # of the person's height, kept free around him
+_REACH = 0.5  # of the person's box height, to either side of his middle: room for raised arms where the photo has it
 
 
 def frame_photo(
@@ -40,8 +41,8 @@ def frame_photo(
 
     Without `canvas_size`, 1024x576 for a wide photo and 576x1024 for one that is upright or nearly square. Mode
     "person" fills the canvas with the photo as far as the whole person stays inside (without a person: the whole
-    photo) and leaves the rest of the canvas beyond the photo's edges; "centre" always fills it and cuts around the
-    middle, as the paper does.
+    photo) and leaves the rest of the canvas beyond the photo's edges: above and below alike, or all above a person
+    whom the photo's lower edge cuts off. "centre" always fills it and cuts around the middle, as the paper does.
 
     >>> frame_photo((1152, 2048))
     Framing(photo_size=(1152, 2048), canvas_size=(576, 1024), scale=0.5, offset=(0.0, 0.0))
@@ -60,21 +61,33 @@ def frame_photo(
         if person is not None:
             low, high = _person_box(person)
         scale = min(scale, float((canvas / (high - low)).min()))
-    offset = []
-    for axis in (0, 1):
-        spare = canvas[axis] - scale * photo[axis]
-        centred = spare / 2.0
-        if mode == "person" and spare < 0.0:
-            # Slide the photo so that the person is inside, but not further than its own edges.
-            centred = min(max(centred, -scale * low[axis]), canvas[axis] - scale * high[axis])
-            centred = min(max(centred, spare), 0.0)
-        offset.append(float(centred) + 0.0)
+    offset = (canvas - scale * photo) / 2.0
+    if mode == "person":
+        offset = _around_person(offset, scale, photo, canvas, (low, high))
+        if person is not None and offset[1] > 0.0 and not legs_in_frame(person) and high[1] >= photo[1] - 0.5:
+            offset[1] *= 2.0  # cut off by the photo is cut off by the picture, not standing in mid-air
     return Framing(
         (int(photo_size[0]), int(photo_size[1])),
         (int(canvas_size[0]), int(canvas_size[1])),
         scale,
-        (offset[0], offset[1]),
+        (float(offset[0]), float(offset[1])),
     )
+
+
+def _around_person(
+    offset: FloatArray, scale: float, photo: FloatArray, canvas: FloatArray, box: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """`offset` (2,) with a photo that is larger than the canvas slid to show the person, but not beyond its edges."""
+    low, high = box[0].copy(), box[1].copy()
+    reach = _REACH * (high[1] - low[1])
+    middle = (low[0] + high[0]) / 2.0
+    low[0], high[0] = min(low[0], middle - reach), max(high[0], middle + reach)
+    if scale * (high[0] - low[0]) > canvas[0]:  # no room for the arms on both sides: the person in the middle
+        low[0], high[0] = middle - canvas[0] / scale / 2.0, middle + canvas[0] / scale / 2.0
+    slid = np.minimum(np.maximum(offset, -scale * low), canvas - scale * high)
+    # The wish for room ends at the photo's edges; the person's own box fits by the choice of the scale.
+    slid = np.minimum(np.maximum(slid, canvas - scale * photo), 0.0)
+    return np.where(scale * photo > canvas, slid, offset) + 0.0
 
 
 def _person_box(person: Person) -> tuple[FloatArray, FloatArray]:

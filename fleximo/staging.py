@@ -21,6 +21,7 @@ __all__ = ["Stride", "leaves_frame", "stride_in_frame"]
 Stride = tuple[float, float, float, float]  # 2x2 by rows, on x and z of the path
 
 _NO_TRAVEL_M = 0.25  # a path this narrow is swaying, not travel
+_FURTHEST = 1.5  # times the first frame's distance: a photo's floor ends somewhere, and a wall stands behind it
 _HALVINGS = 10
 _BARELY = 0.02  # of the frames may touch the picture's edge without a word
 
@@ -29,7 +30,8 @@ def stride_in_frame(motion: Motion, camera: Camera, person: Person) -> Stride:
     """By how much the path of the fitted `motion` must be shortened, and along which way, to stay in the picture.
 
     (1, 0, 0, 1) where it stays anyway. Head, trunk and legs count, for arms reach out of many pictures on the spot;
-    only travel is blamed for what leaves. The path is assumed to start where the person stands.
+    only travel is blamed for what leaves. Who goes further away than half as far again leaves the picture too: he
+    would walk up the wall. The path is assumed to start where the person stands.
     """
     path = motion.root[:, [0, 2]].astype(np.float64)
     path = path - path[0]
@@ -44,8 +46,9 @@ def stride_in_frame(motion: Motion, camera: Camera, person: Person) -> Stride:
         shift = np.zeros((len(path), 1, 3))
         shift[:, 0, [0, 2]] = (share - 1.0) * path @ axes.T @ axes
         pixels, depth = camera.project(points + shift)
+        near = depth.mean(axis=1, keepdims=True)
         inside = ((pixels >= 0.0) & (pixels <= np.array(camera.size))).all(axis=-1) & (depth > 0.0)
-        return np.asarray(~inside)
+        return np.asarray(~inside | (near > _FURTHEST * near[0]))
 
     excused = outside(0.0)
     low, high = 0.0, 1.0
@@ -73,7 +76,8 @@ def leaves_frame(track: PoseTrack, stride: Stride = (1.0, 0.0, 0.0, 1.0)) -> tup
         notices.append(
             Notice(
                 "motion_leaves_frame",
-                f"The motion would leave the picture; its steps are shortened to {100.0 * share:.0f} % to stay in it.",
+                f"The motion would leave the picture or go far into its background; its steps are shortened to "
+                f"{100.0 * share:.0f} %.",
                 "Use a photo with more room around the person, or a camera of your own.",
             )
         )

@@ -199,6 +199,26 @@ def test_the_default_keeps_the_whole_person_and_centre_cuts() -> None:
         frame_photo((10, 10), mode="middle")
 
 
+def test_a_person_aside_keeps_room_for_his_arms_where_the_photo_has_it() -> None:
+    person = scene("anna").cropped(-1500, 0, 1500, 1024).person()
+    for canvas in ((576, 1024), (1000, 1024)):
+        body = frame_photo(person.photo_size, canvas, person).to_canvas(person.body_px)
+        room = min(body[:, 0].min(), canvas[0] - body[:, 0].max())
+        assert room > 0.15 * canvas[0]
+    edge = scene("anna").cropped(0, 0, 1500, 1024).person()
+    assert frame_photo(edge.photo_size, (576, 1024), edge).offset == (0.0, 0.0), "nothing is shown beyond the photo"
+
+
+def test_who_is_cut_off_by_the_photo_is_cut_off_by_the_picture() -> None:
+    half = scene("anna").cropped(0, 0, 576, 560).person()
+    framing = frame_photo(half.photo_size, (576, 1024), half)
+    assert framing.offset[1] > 0.0
+    assert framing.to_canvas(np.array([0.0, 560.0]))[1] == pytest.approx(1024.0)
+    whole = scene("anna").person()
+    square = frame_photo(whole.photo_size, (576, 1300), whole)
+    assert square.to_canvas(np.array([0.0, 1024.0]))[1] == pytest.approx(1300.0 - square.offset[1])
+
+
 sides = st.integers(40, 3000)
 
 

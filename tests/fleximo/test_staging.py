@@ -41,6 +41,16 @@ def test_a_long_walk_stays_in_the_picture_on_planted_feet(name: str) -> None:
     assert notice.code == "motion_leaves_frame" and "%" in notice.message and notice.remedy
 
 
+@pytest.mark.parametrize("name", ["anna", "david"])
+def test_a_walk_backward_does_not_climb_the_wall(name: str) -> None:
+    take = Take.begin(walking("backward", 12.0), scene(name).person(), b"photo")
+    assert 0.0 < take.fit.stride[3] < 0.9
+    body = take.track().points_px[:, :18]
+    heights = np.ptp(body[:, [0, 10, 13], 1], axis=1)
+    assert 0.6 * heights[0] < heights[-1] < 0.8 * heights[0]
+    assert framing_notices(take)
+
+
 def test_a_motion_that_stays_is_left_alone() -> None:
     for move in ("squat", "wave"):
         take = Take.begin(generate(MotionPlan((Segment(move, 3.0),))), scene("anna").person(), b"photo")
