@@ -61,7 +61,7 @@ class DraftPuppet:
         return puppet_notices(job, puppet, self._sequence_of(puppet, job).target)
 
     def render(self, job: RenderJob, progress: Progress = silent) -> Video:
-        """The frames `job.frames`; each depends on its own row of the track alone, but for ties in depth."""
+        """The frames `job.frames`; each depends on its own row of the track alone, ties in depth on the rows before."""
         puppet = self.puppet(job)
         start, stop = job.frames
         sequence = self._sequence_of(puppet, job)

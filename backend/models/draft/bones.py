@@ -10,7 +10,33 @@ import numpy as np
 from backend.models.draft.rest import SIDES
 from fleximo.arrays import FloatArray
 
-__all__ = ["BONES", "LINKS", "Link", "affine_map", "bone_index", "carry", "link_index", "smoothstep", "stretch_map"]
+__all__ = [
+    "BONES",
+    "LINKS",
+    "Link",
+    "affine_map",
+    "angle",
+    "bone_index",
+    "carry",
+    "link_index",
+    "rotation",
+    "smoothstep",
+    "stretch_map",
+    "wrap",
+]
+    "BONES",
+    "LINKS",
+    "Link",
+    "affine_map",
+    "angle",
+    "bone_index",
+    "carry",
+    "link_index",
+    "rotation",
+    "smoothstep",
+    "stretch_map",
+    "wrap",
+]
 
 _PARTS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
 BONES = ("chest", "pelvis", "head", *(f"{side}_{part}" for side in SIDES for part in _PARTS))
@@ -40,6 +66,22 @@ def bone_index(name: str) -> int:
 
 def link_index(name: str) -> int:
     return [link[0] for link in LINKS].index(name)
+
+
+def angle(vectors: FloatArray) -> FloatArray:
+    """(...) rad, direction of the vectors (...,2): 0 to the right, positive downwards."""
+    return np.arctan2(vectors[..., 1], vectors[..., 0])
+
+
+def wrap(angles_rad: FloatArray, period: float = 2 * np.pi) -> FloatArray:
+    """The angles brought to within half a `period` of 0; with pi, a line has no direction."""
+    return (angles_rad + period / 2) % period - period / 2
+
+
+def rotation(angles_rad: FloatArray) -> FloatArray:
+    """(...,2,2) the turns by `angles_rad` (...)."""
+    c, s = np.cos(angles_rad), np.sin(angles_rad)
+    return np.stack([np.stack([c, -s], axis=-1), np.stack([s, c], axis=-1)], axis=-2)
 
 
 def smoothstep(values: FloatArray) -> FloatArray:

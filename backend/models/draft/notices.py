@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.models.draft.pose import TURN_LIMIT_DEGREES, Target
+from backend.models.draft.pose import TURN_LIMIT_DEGREES
 from backend.models.draft.puppet import Puppet
 from backend.models.draft.rest import ARMS, SIDES, RestPose
+from backend.models.draft.target import Target
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.errors import Notice
 from fleximo.job import RenderJob

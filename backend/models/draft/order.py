@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.models.draft.pose import Target
 from backend.models.draft.rest import ARMS, LEGS, SIDES
+from backend.models.draft.target import Target
 from fleximo.arrays import BoolArray, FloatArray
 
 __all__ = ["drawing_order", "latched"]

@@ -10,9 +10,10 @@ import numpy as np
 from backend.models.draft.bones import bone_index, link_index
 from backend.models.draft.hands import HAND_LENGTH, draw_hand, hand_from_forearm, pose_difference
 from backend.models.draft.order import drawing_order, latched
-from backend.models.draft.pose import poses, read_target
+from backend.models.draft.pose import poses
 from backend.models.draft.puppet import Puppet
 from backend.models.draft.rest import ARMS, HAND_START, SIDES
+from backend.models.draft.target import read_target
 from backend.models.draft.warp import Placed, boxes, place, place_flat
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.job import RenderJob
