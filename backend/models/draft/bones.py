@@ -24,19 +24,6 @@ __all__ = [
     "stretch_map",
     "wrap",
 ]
-    "BONES",
-    "LINKS",
-    "Link",
-    "affine_map",
-    "angle",
-    "bone_index",
-    "carry",
-    "link_index",
-    "rotation",
-    "smoothstep",
-    "stretch_map",
-    "wrap",
-]
 
 _PARTS = ("upper_arm", "forearm", "hand", "thigh", "shin", "foot")
 BONES = ("chest", "pelvis", "head", *(f"{side}_{part}" for side in SIDES for part in _PARTS))
