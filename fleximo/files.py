@@ -23,7 +23,7 @@ from fleximo.system import replace_file
 
 __all__ = ["canonical_json", "read_bytes", "read_json", "read_npz", "reading", "write_atomic", "write_json"]
 
-_MAX_NPZ_BYTES = 256 * 1024 * 1024
+_MAX_NPZ_BYTES = 256_000_000
 
 
 def read_bytes(path: Path) -> bytes:
@@ -92,7 +92,10 @@ def read_npz(content: bytes, *, required: tuple[str, ...], what: str, newest: in
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > _MAX_NPZ_BYTES:
-            raise FleximoError(f"The {what} file unpacks to {size / 1e6:.0f} MB; at most 256 MB are read.")
+            raise FleximoError(
+                f"The {what} file unpacks to {size / 1e6:.0f} MB; at most {_MAX_NPZ_BYTES / 1e6:.0f} MB are read.",
+                code="unreadable_file",
+            )
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:

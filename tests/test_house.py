@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -18,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 STANDARD = set(sys.stdlib_module_names)
 
 
-def imported_modules(path: Path) -> set[str]:
+@functools.cache
+def imported_modules(path: Path) -> frozenset[str]:
     """Absolute names of everything that a file imports, also inside functions; relative ones are resolved."""
     package = list(path.relative_to(ROOT).with_suffix("").parts[:-1])
     found = set()
@@ -29,7 +31,7 @@ def imported_modules(path: Path) -> set[str]:
             base = package[: len(package) - node.level + 1] if node.level else []
             stem = ".".join([*base, *([node.module] if node.module else [])])
             found |= {f"{stem}.{alias.name}" for alias in node.names} | {stem}
-    return found
+    return frozenset(found)
 
 
 def ring_files(ring: str) -> list[Path]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -68,12 +67,13 @@ def test_canonical_json_does_not_depend_on_order():
         canonical_json({"a": float("nan")})
 
 
-def test_archives_that_grow_too_big_are_not_unpacked():
+def test_archives_that_grow_too_big_are_not_unpacked(monkeypatch: pytest.MonkeyPatch):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("zeros.npy", "w") as member:
-        for _ in range(260):
-            member.write(bytes(1024 * 1024))
-    with pytest.raises(FleximoError, match="unpacks to 273 MB; at most 256 MB"):
+    np.savez_compressed(buffer, zeros=np.zeros(5_000_000, np.uint8))
+    assert read_npz(buffer.getvalue(), required=("zeros",), what="motion", newest=1)["zeros"].size == 5_000_000
+    monkeypatch.setattr("fleximo.files._MAX_NPZ_BYTES", 4_000_000)
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    with pytest.raises(FleximoError, match="unpacks to 5 MB; at most 4 MB are read"):
         read_npz(buffer.getvalue(), required=(), what="motion", newest=1)
 
 

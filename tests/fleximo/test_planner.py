@@ -458,13 +458,13 @@ def check(text: str) -> None:
     assert plan(text) == made
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.text(max_size=200))
 def test_any_text_gives_a_plan_or_a_reason(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(_WORDS), max_size=40).map(" ".join))
 def test_any_order_of_words_gives_a_plan_or_a_reason(text: str) -> None:
     check(text)

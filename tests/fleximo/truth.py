@@ -5,6 +5,7 @@ Their 3D points are known, so that any other camera, lens, crop or size can be t
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,6 +104,7 @@ class Scene:
         return replace(self, body_m=self.body_m @ turn.T, hands_m=self.hands_m @ turn.T)
 
 
+@functools.cache
 def scene(name: str) -> Scene:
     """The picture of anna, david or kenji as it was rendered."""
     document = json.loads((PEOPLE / f"{name}.json").read_text())
