@@ -15,7 +15,7 @@ from fleximo.arrays import BoolArray, FloatArray, IntArray
 __all__ = ["paint_from_surroundings"]
 
 _REDUCTION = 4  # offsets are judged at a quarter of the size
-_PEAKS = 20  # most offsets taken from the picture's own repetition
+_PEAKS = 14  # most offsets taken from the picture's own repetition
 _KEPT = 8  # most offsets used in the end
 
 
@@ -111,7 +111,7 @@ def _costs(colours: FloatArray, known: BoolArray, rough: FloatArray, offsets: In
         around = cv2.GaussianBlur(error, (0, 0), reach) / np.maximum(seen, 1e-4)
         large = ((low - _shifted(low, offset)) ** 2).sum(axis=-1)
         sure = np.clip(seen * 8.0, 0.0, 1.0)
-        cost = cv2.GaussianBlur((around * sure + 0.5 * large * (1.2 - sure)).astype(np.float32), (0, 0), 2.0)
+        cost = cv2.GaussianBlur((around * sure + large * (1.2 - 0.6 * sure)).astype(np.float32), (0, 0), 2.0)
         costs[index] = np.where(there & ~known, cost, np.inf)
     return costs
 
