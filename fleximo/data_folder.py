@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleximo.errors import FleximoError
 from fleximo.files import read_json, write_json
-from fleximo.system import make_private_folder, process_is_alive, user_data_root, write_private
+from fleximo.system import keep_private, make_private_folder, process_is_alive, user_data_folder, write_private
 
 __all__ = ["ServerAddress", "data_folder", "make_token", "read_token", "token_path"]
 
@@ -23,7 +22,7 @@ def data_folder(given: str | Path | None = None) -> Path:
     chosen = given or os.environ.get("FLEXIMO_DATA")
     if chosen:
         return Path(chosen).expanduser().absolute()
-    return user_data_root() / ("fleximo" if sys.platform.startswith("linux") else "Fleximo")
+    return user_data_folder()
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,8 @@ def make_token(folder: Path, *, renew: bool = False) -> str:
     if not token:
         make_private_folder(folder)
         write_private(path, secrets.token_urlsafe(32).encode())
-    elif sys.platform != "win32" and path.stat().st_mode & 0o077:
-        path.chmod(0o600)
+    else:
+        keep_private(path)
     return read_token(folder)
 
 

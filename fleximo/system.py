@@ -27,6 +27,7 @@ else:
 __all__ = [
     "FileLock",
     "hidden_process_flags",
+    "keep_private",
     "kill_process",
     "make_private_folder",
     "peak_memory_mb",
@@ -34,7 +35,7 @@ __all__ = [
     "replace_file",
     "return_free_memory",
     "sync_folder",
-    "user_data_root",
+    "user_data_folder",
     "write_private",
 ]
 
@@ -43,14 +44,14 @@ _STILL_ACTIVE = 259
 _QUERY_LIMITED_INFORMATION = 0x1000
 
 
-def user_data_root() -> Path:
-    """The folder in which this platform expects the data of programs."""
+def user_data_folder() -> Path:
+    """Where this platform expects Fleximo's data; not made yet."""
     home = Path.home()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "Fleximo"
     if sys.platform == "darwin":
-        return home / "Library" / "Application Support"
-    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+        return home / "Library" / "Application Support" / "Fleximo"
+    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "fleximo"
 
 
 class FileLock:
@@ -190,6 +191,12 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     replace_file(temporary, path)
+
+
+def keep_private(path: Path) -> None:
+    """Takes an existing file from all but this user, where modes exist."""
+    if sys.platform != "win32" and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
 
 
 def replace_file(source: Path, target: Path) -> None:

@@ -19,7 +19,7 @@ from fleximo.system import (
     peak_memory_mb,
     process_is_alive,
     replace_file,
-    user_data_root,
+    user_data_folder,
     write_private,
 )
 
@@ -95,7 +95,7 @@ def test_replacing_a_file(tmp_path: Path) -> None:
 def test_memory_and_data_root() -> None:
     peak = peak_memory_mb()
     assert sys.platform == "win32" or (peak is not None and 10 < peak < 100_000)
-    assert user_data_root().is_absolute()
+    assert user_data_folder().is_absolute()
 
 
 def test_a_child_with_the_hidden_flags_runs() -> None:
