@@ -77,9 +77,7 @@ def _motion_from_poses(rig: Rig, poses: Any, worlds: Any, contacts: Any, rests: 
     turned = rot.multiply(_rotation(poses), rot.conjugate(rests))
     turned = axes.quaternions_from_blender(rot.multiply(_rotation(worlds)[:, None], turned))
     local = turned.copy()
-    for joint, parent in enumerate(rig.parents.tolist()):
-        if parent >= 0:
-            local[:, joint] = rot.multiply(rot.conjugate(turned[:, parent]), turned[:, joint])
+    local[:, 1:] = rot.multiply(rot.conjugate(turned[:, rig.parents[1:]]), turned[:, 1:])
     root = (worlds @ poses[:, 0])[:, :3, 3]
     return Motion(rot.continuous(rot.normalise(local)), axes.points_from_blender(root), fps, contacts, rig)
 

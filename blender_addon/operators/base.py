@@ -126,6 +126,13 @@ class FleximoOperator:
     """Done at once: a subclass writes `act`, which returns what to tell the user."""
 
     report: Callable[[set[str], str], None]
+    poll_message_set: Callable[[str], None]
+
+    @classmethod
+    def refuse(cls, reason: str) -> bool:
+        """For `poll`: disables the button and says why."""
+        cls.poll_message_set(reason)
+        return False
 
     def act(self, context: Any) -> str:
         raise NotImplementedError
@@ -186,9 +193,3 @@ class TaskOperator(FleximoOperator):
         if _session is None or _session.running(cls.kind) is None:
             return True
         return cls.refuse("Wait for the running one, or cancel it")
-
-    @classmethod
-    def refuse(cls, reason: str) -> bool:
-        """For `poll`: disables the button and says why."""
-        cls.poll_message_set(reason)  # type: ignore[attr-defined]
-        return False

@@ -110,8 +110,7 @@ class FLEXIMO_OT_fit_camera(FleximoOperator, bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         take = properties.active_take(context.scene)
         if take is None or not take.person:
-            cls.poll_message_set("Press Detect Pose first")
-            return False
+            return cls.refuse("Press Detect Pose first")
         return True
 
     def act(self, context: Any) -> str:

@@ -189,8 +189,7 @@ class FLEXIMO_OT_cancel(FleximoOperator, bpy.types.Operator):
     @classmethod
     def poll(cls, _context: Any) -> bool:
         if not session().tasks:
-            cls.poll_message_set("Nothing is being done")
-            return False
+            return cls.refuse("Nothing is being done")
         return True
 
     def act(self, _context: Any) -> str:
@@ -209,8 +208,7 @@ class FLEXIMO_OT_insert_video(FleximoOperator, bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         take = properties.active_take(context.scene)
         if take is None or not take.video:
-            cls.poll_message_set("Render the take once first")
-            return False
+            return cls.refuse("Render the take once first")
         return True
 
     def act(self, context: Any) -> str:
