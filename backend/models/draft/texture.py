@@ -15,7 +15,7 @@ from fleximo.arrays import BoolArray, FloatArray, IntArray
 __all__ = ["paint_from_surroundings"]
 
 _REDUCTION = 4  # offsets are judged at a quarter of the size
-_PEAKS = 14  # most offsets taken from the picture's own repetition
+_PEAKS = 20  # most offsets taken from the picture's own repetition
 _KEPT = 8  # most offsets used in the end
 
 
