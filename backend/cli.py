@@ -59,21 +59,30 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     animate.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
     animate.add_argument("--engine", default="draft", help="the video model (default: draft)")
     animate.add_argument("--motion-model", default="moves", help="the text-to-motion model (default: moves)")
-    animate.add_argument("--fps", default=None, help="frames per second (default: 30 for the draft)")
+    animate.add_argument("--fps", default=None, help="1 to 240, also 23.976 or 30000/1001 (default: 30 for the draft)")
     animate.add_argument("--size", default=None, metavar="WxH", help="default: 576x1024 or 1024x576")
-    animate.add_argument("--seed", type=int, default=0, help="of the natural variation (default: 0)")
-    animate.add_argument("--rescale", choices=("bones", "paper", "off"), default="bones")
+    animate.add_argument("--seed", type=_seed, default=0, help="of the natural variation (default: 0)")
+    animate.add_argument(
+        "--rescale",
+        choices=("bones", "paper", "off"),
+        default="bones",
+        help="how the motion is fitted to the person: in 3D bone by bone (default), in the picture as the paper does, "
+        "or not at all",
+    )
     animate.add_argument("--keep", type=Path, metavar="DIR", help="keep every intermediate file in DIR")
     animate.add_argument("--report", type=Path, metavar="FILE", help="write the report (JSON)")
 
     demo = command("demo", "the main job on the shipped photo, with skeleton and contact sheet", "fleximo demo")
     demo.add_argument("-o", "--output", type=Path, default=Path("fleximo-demo"), help="folder (default: fleximo-demo)")
-    demo.add_argument("--text", default="a woman waves her right hand, then does two squats and bows")
+    shown = "a woman waves her right hand, then does two squats and bows"
+    demo.add_argument("--text", default=shown, help=f"what she does (default: {shown})")
 
     render = command(
         "render", "renders frames of a kept run again", "fleximo render --from keep/report.json --range 24:48"
     )
-    render.add_argument("--from", dest="report", type=Path, required=True, help="report.json of a --keep folder")
+    render.add_argument(
+        "--from", dest="report", type=Path, required=True, help="report.json of a --keep folder, or the folder"
+    )
     render.add_argument("--range", dest="frames", required=True, metavar="A:B", help="frames A to B, without B")
     render.add_argument("--variants", type=int, default=1, help="how many, each with a seed of its own (1 to 4)")
     render.add_argument("-o", "--output", type=Path, help="folder (default: variants/ beside the report)")
@@ -81,36 +90,36 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
 
 def _add_motion_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     plan = command("plan", "prints the plan of a text as JSON", 'fleximo plan "she walks in, waves and bows"')
-    plan.add_argument("text")
-    plan.add_argument("--seed", type=int, default=0)
+    plan.add_argument("text", help="what the person does")
+    plan.add_argument("--seed", type=_seed, default=0, help="written into the plan (default: 0)")
 
     motion = command("motion", "text to a motion file", 'fleximo motion "two jumping jacks" -o jacks.npz')
-    motion.add_argument("text")
+    motion.add_argument("text", help="what the person does")
     motion.add_argument("-o", "--output", type=Path, required=True, help=".npz or .bvh")
-    motion.add_argument("--fps", default="30")
-    motion.add_argument("--seed", type=int, default=0)
+    motion.add_argument("--fps", default="30", help="frames per second, 1 to 240 (default: 30)")
+    motion.add_argument("--seed", type=_seed, default=0, help="of the natural variation (default: 0)")
 
-    convert = command("convert", "any known motion file to .npz or .bvh", "fleximo convert walk.npz walk.bvh")
-    convert.add_argument("input", type=Path)
-    convert.add_argument("output", type=Path)
+    convert = command("convert", "a motion file (.npz) to .bvh or .npz", "fleximo convert walk.npz walk.bvh")
+    convert.add_argument("input", type=Path, help="a motion file (.npz)")
+    convert.add_argument("output", type=Path, help=".npz or .bvh")
 
 
 def _add_picture_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     detect = command("detect", "finds the person in a photo", "fleximo detect photo.jpg -o person.json")
-    detect.add_argument("photo", type=Path)
-    detect.add_argument("-o", "--output", type=Path, required=True)
+    detect.add_argument("photo", type=Path, help="PNG, JPEG or WebP")
+    detect.add_argument("-o", "--output", type=Path, required=True, help="what was found (.json)")
     detect.add_argument("--mask", type=Path, help="also write the person's mask (PNG)")
     detect.add_argument("--points", type=Path, help="key points placed by hand (JSON)")
-    detect.add_argument("--choose", type=int, help="which of several people, counted from the left")
+    detect.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
 
     score = command(
         "score",
         "finds the person in a video again and compares with the skeleton asked for",
         "fleximo score out.mp4 --target keep/pose_track.npz",
     )
-    score.add_argument("video", type=Path)
-    score.add_argument("--target", type=Path, required=True, help="pose_track.npz")
-    score.add_argument("--every", type=int, default=6, help="judge every n-th frame (default: 6)")
+    score.add_argument("video", type=Path, help="as `animate` wrote it")
+    score.add_argument("--target", type=Path, required=True, help="pose_track.npz of a --keep folder")
+    score.add_argument("--every", type=_count, default=6, help="judge every n-th frame (default: 6)")
     score.add_argument("--plot", type=Path, help="write a plot (PNG)")
 
 
@@ -134,7 +143,13 @@ def _add_server_commands(command: Callable[[str, str, str], argparse.ArgumentPar
 def _add_house_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     command("doctor", "what is installed and what is missing, one line each with the fix", "fleximo doctor")
     models = command("models", "the model files: where, licence, state", "fleximo models list")
-    models.add_argument("action", choices=("list", "verify"), nargs="?", default="list")
+    models.add_argument(
+        "action",
+        choices=("list", "verify"),
+        nargs="?",
+        default="list",
+        help="list (default), or verify: exit code 1 if one is missing or altered",
+    )
     bench = command("bench", "measures speed on this machine", "fleximo bench")
     bench.add_argument("--people", type=Path, help="also measure the quality on the photos (.jpg) of this folder")
     bench.add_argument("-o", "--output", type=Path, default=Path("bench-results"))
@@ -144,21 +159,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     arguments = build_parser().parse_args(argv)
     os.environ.setdefault("GLOG_minloglevel", "3")  # MediaPipe's chatter belongs to no one's terminal
-    from backend import commands
-
     try:
+        from backend import commands  # here, for it takes a second, and Ctrl-C shall end that quietly too
+
         run: Command = getattr(commands, arguments.command.replace("-", "_"))
         result = run(arguments)
-    except FleximoError as error:
-        if arguments.debug:
-            traceback.print_exc()
-        if arguments.json:
-            print(json.dumps({"error": {"code": error.code, "message": str(error)}}))
-        else:
-            print(f"fleximo: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("fleximo: stopped.", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if arguments.debug:
+            traceback.print_exc()
+        _tell(_as_told(error), as_json=arguments.json)
         return 1
     text, exit_code = result.pop("text_output", ""), result.pop("exit_code", 0)
     if arguments.json and result:
@@ -166,6 +178,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif text:
         print(text)
     return int(exit_code)
+
+
+def _as_told(error: Exception) -> FleximoError:
+    """What went wrong in the words of the project; an error that nobody foresaw is called one."""
+    if isinstance(error, FleximoError):
+        return error
+    return FleximoError(
+        f"Fleximo failed in a way that was not foreseen ({type(error).__name__}: {error}).",
+        code="internal_error",
+        remedy="Run the command again with --debug and report what it shows.",
+    )
+
+
+def _tell(error: FleximoError, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": {"code": error.code, "message": str(error)}}))
+    else:
+        print(f"fleximo: {error}", file=sys.stderr)
+
+
+def _seed(text: str) -> int:
+    """A seed as the server takes it: 0 to 2^53 - 1."""
+    seed = int(text)
+    if not 0 <= seed < 2**53:
+        raise argparse.ArgumentTypeError(f"{seed} is not from 0 to 2^53 - 1")
+    return seed
+
+
+def _count(text: str) -> int:
+    """A whole number of at least 1."""
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is below 1")
+    return count
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def animate(arguments: argparse.Namespace) -> Result:
         photo=read_bytes(arguments.image),
         text=arguments.text,
         motion=None if arguments.motion is None else Motion.load(arguments.motion),
-        points=None if arguments.points is None else read_json(arguments.points),
+        points=_points(arguments.points),
         choose=arguments.choose,
         engine=arguments.engine,
         motion_model=arguments.motion_model,
@@ -52,10 +52,37 @@ def animate(arguments: argparse.Namespace) -> Result:
     )
     if arguments.output.suffix.lower() != ".mp4":
         raise FleximoError(f"The video {arguments.output} must end in .mp4.")
+    _check_target(arguments.output, arguments.image, arguments.motion, arguments.points)
+    _check_target(arguments.report, arguments.output, arguments.image, arguments.motion, arguments.points)
     document = _animate(request, arguments.output, arguments.keep)
     if arguments.report is not None:
         write_json(arguments.report, document)
     return document | {"video": str(arguments.output), "text_output": _told(document, arguments.output)}
+
+
+def _check_target(target: Path | None, *inputs: Path | None) -> None:
+    """Raises before any work is done if `target` is a folder, or a file that the command reads."""
+    if target is None:
+        return
+    if target.is_dir():
+        raise FleximoError(f"{target} is a folder; a file name was expected.", code="unwritable_file")
+    for given in inputs:
+        if given is not None and given.resolve() == target.resolve():
+            raise FleximoError(f"{target} would be overwritten while it is read.", remedy="Give another name.")
+
+
+def _points(path: Path | None) -> Any:
+    """The key points placed by hand, if a file is given."""
+    if path is None:
+        return None
+    points = read_json(path)
+    if points is None:
+        raise FleximoError(f"{path} holds nothing.", code="invalid_points", remedy="See docs/photos.md.")
+    return points
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame" if count == 1 else f"{count} frames"
 
 
 def demo(arguments: argparse.Namespace) -> Result:
@@ -96,7 +123,7 @@ def _animate(request: pipeline.Request, output: Path, keep: Path | None) -> Resu
 
 
 def _told(document: Result, output: Path) -> str:
-    lines = [f"{output}: {document['frames']} frames, {document['fps']:g} fps, {document['fidelity']} quality"]
+    lines = [f"{output}: {_frames(document['frames'])}, {document['fps']:g} fps, {document['fidelity']} quality"]
     lines += [_sentence(Notice.from_json(notice)) for notice in document["notices"]]
     return "\n".join(lines)
 
@@ -106,7 +133,7 @@ def _sentence(notice: Notice) -> str:
 
 
 def render(arguments: argparse.Namespace) -> Result:
-    kept = arguments.report.parent
+    kept = arguments.report if arguments.report.is_dir() else arguments.report.parent
     job = RenderJob.load(kept)
     start, stop = parse_range(arguments.frames, len(job.signal.track))
     if not 1 <= arguments.variants <= 4:
@@ -139,7 +166,7 @@ def motion(arguments: argparse.Namespace) -> Result:
     made = RulePlanner().plan(arguments.text).with_seed(arguments.seed)
     moved = moves.generate(made, fps=as_fps(arguments.fps))
     _save_motion(moved, arguments.output)
-    told = [f"{arguments.output}: {len(moved)} frames, {moved.seconds:.1f} s", *map(_sentence, made.notices)]
+    told = [f"{arguments.output}: {_frames(len(moved))}, {moved.seconds:.1f} s", *map(_sentence, made.notices)]
     return {
         "output": str(arguments.output),
         "frames": len(moved),
@@ -154,7 +181,7 @@ def convert(arguments: argparse.Namespace) -> Result:
     return {
         "output": str(arguments.output),
         "frames": len(moved),
-        "text_output": f"{arguments.output}: {len(moved)} frames",
+        "text_output": f"{arguments.output}: {_frames(len(moved))}",
     }
 
 
@@ -171,12 +198,12 @@ def detect(arguments: argparse.Namespace) -> Result:
     import cv2
 
     from backend.models.detect import detect as find
+    from fleximo.camera_fit import frame_photo
     from fleximo.files import write_atomic
 
-    points = None if arguments.points is None else read_json(arguments.points)
-    person = find(read_bytes(arguments.photo), points=points, choose=arguments.choose)
-    from fleximo.camera_fit import frame_photo
-
+    _check_target(arguments.output, arguments.photo, arguments.points)
+    _check_target(arguments.mask, arguments.photo, arguments.points, arguments.output)
+    person = find(read_bytes(arguments.photo), points=_points(arguments.points), choose=arguments.choose)
     framing = frame_photo(person.photo_size, person=person)
     write_json(arguments.output, person.to_json() | {"framing": framing.to_json()})
     if arguments.mask is not None:
@@ -193,6 +220,7 @@ def detect(arguments: argparse.Namespace) -> Result:
 def score(arguments: argparse.Namespace) -> Result:
     from backend.evaluate import metrics
 
+    _check_target(arguments.plot, arguments.video, arguments.target)
     track = PoseTrack.load(arguments.target)
     result = metrics.score_video(read_frames(arguments.video), track, every=arguments.every)
     if arguments.plot is not None:
@@ -241,8 +269,12 @@ def models(arguments: argparse.Namespace) -> Result:
     from backend.doctor import bundled_models
 
     found = bundled_models()
-    rows = [f"{row['name']:<34} {row['size'] / 1e6:6.1f} MB  {row['licence']}  {row['state']}" for row in found]
-    return {"models": found, "text_output": "\n".join(rows)}
+    rows = [
+        f"{row['name']:<34} {row['size'] / 1e6:6.1f} MB  {row['licence']}  {row['state']:<8} {row['path']}"
+        for row in found
+    ]
+    bad = arguments.action == "verify" and (not found or any(row["state"] != "there" for row in found))
+    return {"models": found, "text_output": "\n".join(rows), "exit_code": int(bad)}
 
 
 def bench(arguments: argparse.Namespace) -> Result:
@@ -259,7 +291,7 @@ def parse_size(text: str) -> tuple[int, int]:
     (576, 1024)
     """
     width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()):
+    if not (width.isdecimal() and height.isdecimal()):
         raise FleximoError(f"The size {text!r} is not WxH.", remedy="Write it like 576x1024.")
     size = (int(width), int(height))
     if any(n % 2 or not 64 <= n <= 4096 for n in size):

@@ -143,7 +143,7 @@ def concatenate(pieces: Sequence[Piece], path: Path) -> None:
             with _open_for_writing(temporary) as target:
                 stream, number = None, itertools.count()
                 for piece in pieces:
-                    with av.open(str(piece.path)) as source:
+                    with _file_errors(piece.path, reads=True), av.open(str(piece.path)) as source:
                         template = source.streams.video[0]
                         if stream is None:
                             stream = target.add_stream_from_template(template)
@@ -161,7 +161,7 @@ def concatenate(pieces: Sequence[Piece], path: Path) -> None:
 
 def read_frames(path: Path, start: int = 0, stop: int | None = None) -> Iterator[Frames]:
     """The frames `[start, stop)` of a video file, each (H,W,3) uint8 RGB, one after another."""
-    with _file_errors(path), av.open(str(path)) as container:
+    with _file_errors(path, reads=True), av.open(str(path)) as container:
         if not container.streams.video:
             raise FleximoError(f"{path} holds no video.", code="unreadable_file")
         stream = container.streams.video[0]
@@ -184,7 +184,7 @@ def read_video(path: Path) -> Video:
     frames = list(read_frames(path))
     if not frames:
         raise FleximoError(f"{path} holds no frames.", code="unreadable_file")
-    with _file_errors(path), av.open(str(path)) as container:
+    with _file_errors(path, reads=True), av.open(str(path)) as container:
         rate = container.streams.video[0].average_rate
     return Video(np.stack(frames), as_fps(Fraction(rate or 30)))
 
@@ -197,14 +197,13 @@ def _open_for_writing(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def _file_errors(path: Path) -> Iterator[None]:
+def _file_errors(path: Path, *, reads: bool = False) -> Iterator[None]:
     """Turns what FFmpeg and the system say about a file into one sentence that names it."""
     try:
         yield
     except (FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise FleximoError(
-            f"The video {path} cannot be read or written: {reason}.",
-            code="video_file",
-            remedy="Check that the folder exists, may be written to and has free space.",
-        ) from None
+        doing, remedy = (
+            ("read", "") if reads else ("written", "Choose a folder that you may write to, with free space.")
+        )
+        raise FleximoError(f"The video {path} cannot be {doing}: {reason}.", code="video_file", remedy=remedy) from None

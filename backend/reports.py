@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import shutil
 import time
 from pathlib import Path
@@ -74,10 +75,16 @@ def versions() -> dict[str, str]:
 
 
 def keep(animation: Animation, folder: Path) -> None:
-    """Writes every intermediate of `animation` into `folder`; the rendered files are copied if they lie elsewhere."""
+    """Writes every intermediate of `animation` into `folder`; the rendered files are copied if they lie elsewhere.
+
+    What an earlier run left there and this one lacks (a plan, blobs) is removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if animation.plan is not None:
         write_json(folder / "plan.json", animation.plan.to_json())
+    else:
+        (folder / "plan.json").unlink(missing_ok=True)
+    _drop_blobs(folder, set(animation.job.document()[1]))
     animation.motion.save(folder / "motion.npz")
     write_json(folder / "person.json", animation.person.to_json() | {"framing": animation.job.framing.to_json()})
     ok, mask = cv2.imencode(".png", animation.person.mask.astype(np.uint8) * 255)
@@ -93,3 +100,11 @@ def keep(animation: Animation, folder: Path) -> None:
         if file.parent != folder:
             shutil.copyfile(file, folder / file.name)
     write_json(folder / "report.json", report(animation))
+
+
+def _drop_blobs(folder: Path, kept: set[str]) -> None:
+    """Removes the blobs of earlier jobs; a file whose name is no digest is not ours."""
+    if (folder / "blobs").is_dir():
+        for path in (folder / "blobs").iterdir():
+            if re.fullmatch("[0-9a-f]{64}", path.name) and path.name not in kept:
+                path.unlink()

@@ -65,11 +65,17 @@ class PoseScore:
         return float((judged <= PCK_RADIUS).mean()) if judged.size else 1.0
 
     def travelling_correlation(self) -> float:
-        """Mean path correlation of the points that travel, 1 if none does, 0 for a path that does not move."""
+        """Mean path correlation of the points that travel, 1 if none does, 0 for a path that does not move or that is
+        not found.
+        """
         values = []
         for point in self.travelling():
-            judged = np.isfinite(self.errors[:, point])
-            if judged.sum() >= 3:
+            asked, judged = ~np.isnan(self.errors[:, point]), np.isfinite(self.errors[:, point])
+            if asked.sum() < 3:
+                continue
+            if judged.sum() < 3:
+                values.append(0.0)
+            else:
                 values.append(path_correlation(self.target_px[judged, point], self.found_px[judged, point]))
         return float(np.mean(values)) if values else 1.0
 
@@ -80,7 +86,7 @@ class PoseScore:
         ]
         return {
             "pck_0.2": self.pck,
-            "mean_error_torso": self.mean_error,
+            "mean_error_torso": self.mean_error if np.isfinite(self.mean_error) else None,
             "found": float(self.found.mean()),
             "travelling_pck_0.2": self.travelling_pck(),
             "travelling_path_correlation": self.travelling_correlation(),
@@ -89,8 +95,9 @@ class PoseScore:
 
     def table(self) -> str:
         """A readable table: totals first, then one line per judged frame."""
+        mean = f"mean error {self.mean_error:.3f} torso" if np.isfinite(self.mean_error) else "no point to compare"
         lines = [
-            f"PCK@0.2 {self.pck:.3f}   mean error {self.mean_error:.3f} torso   found in {self.found.mean():.0%} of "
+            f"PCK@0.2 {self.pck:.3f}   {mean}   found in {self.found.mean():.0%} of "
             f"{len(self.frames)} frames   travelling points: PCK {self.travelling_pck():.3f}, "
             f"path correlation {self.travelling_correlation():.3f}"
         ]

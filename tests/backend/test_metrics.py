@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -51,6 +52,14 @@ def test_a_missed_person_misses_all_points() -> None:
     assert half.pck == pytest.approx(6 / 7)
     assert half.to_json()["frames"][2]["mean_error"] is None
     assert "not found" in half.table()
+
+
+def test_a_video_without_anybody_scores_as_such() -> None:
+    score = score_video(frames(13), track_of(waving()), every=1, find=lambda rgb: None)
+    assert score.travelling() and score.travelling_correlation() == 0.0 == score.pck
+    assert "inf" not in score.table()
+    document = json.loads(json.dumps(score.to_json(), allow_nan=False))
+    assert document["mean_error_torso"] is None and document["found"] == 0.0
 
 
 def test_points_outside_the_picture_are_not_judged(tmp_path) -> None:

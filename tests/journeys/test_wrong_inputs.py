@@ -1,0 +1,130 @@
+"""What a user gets wrong is told in one sentence before any work is done, and nothing of his is overwritten."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from backend import commands
+from backend.cli import main
+from backend.doctor import bundled_models
+from backend.models.detect import mediapipe_models
+
+PEOPLE = Path(__file__).parents[1] / "data" / "people"
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert main([str(argument) for argument in arguments]) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith("fleximo: ") and told.err.count("\n") == 1
+    return told.err
+
+
+def test_a_file_that_is_read_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = tmp_path / "photo.mp4"  # a strange name, but the user's only copy
+    shutil.copy(PEOPLE / "anna.jpg", photo)
+    before = photo.read_bytes()
+    for arguments in (
+        ("animate", "she waves", "--image", photo, "-o", photo),
+        ("animate", "she waves", "--image", photo, "-o", tmp_path / "o.mp4", "--report", photo),
+        ("detect", photo, "-o", photo),
+        ("detect", photo, "-o", tmp_path / "person.json", "--mask", photo),
+        ("score", photo, "--target", tmp_path / "track.npz", "--plot", photo),
+    ):
+        assert "overwritten" in refused(capsys, *arguments)
+        assert photo.read_bytes() == before
+
+
+def test_a_folder_as_output_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "o.mp4").mkdir()
+    photo = PEOPLE / "anna.jpg"
+    assert "is a folder" in refused(capsys, "animate", "she waves", "--image", photo, "-o", tmp_path / "o.mp4")
+    assert "is a folder" in refused(capsys, "detect", photo, "-o", tmp_path / "o.mp4")
+    assert list((tmp_path / "o.mp4").iterdir()) == []
+
+
+@pytest.mark.parametrize("size", ["63x65", "5000x5000", "²x64", "576", "x", "0x0", "-64x64"])
+def test_impossible_sizes_are_told(size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = refused(
+        capsys, "animate", "she waves", "--image", PEOPLE / "anna.jpg", "-o", tmp_path / "o.mp4", f"--size={size}"
+    )
+    assert size in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("animate", "she waves", "--image", "a.jpg", "-o", "o.mp4", "--seed=-1"),
+        ("motion", "she waves", "-o", "o.npz", f"--seed={2**53}"),
+        ("plan", "she waves", "--seed=1.5"),
+        ("score", "o.mp4", "--target", "t.npz", "--every=0"),
+        ("score", "o.mp4", "--target", "t.npz", "--every=-3"),
+    ],
+)
+def test_numbers_out_of_range_are_wrong_usage(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "argument --" in capsys.readouterr().err
+
+
+def test_a_points_file_of_nothing_is_not_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "points.json").write_text("null")
+    points = ("--points", tmp_path / "points.json")
+    assert "points.json" in refused(capsys, "detect", PEOPLE / "anna.jpg", "-o", tmp_path / "p.json", *points)
+
+
+def test_an_error_nobody_foresaw_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(arguments: object) -> dict[str, object]:
+        raise RuntimeError("the unexpected")
+
+    monkeypatch.setattr(commands, "plan", fails)
+    assert "--debug" in refused(capsys, "plan", "she waves")
+    assert main(["plan", "she waves", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "internal_error"
+    assert main(["plan", "she waves", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_verify_knows_the_files_that_the_detector_reads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [row["path"].split("modules/")[1] for row in bundled_models()] == list(mediapipe_models._MODEL_FILES)
+    assert main(["models", "verify"]) == 0
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"another file")
+    assert main(["models", "verify"]) == 1
+    assert capsys.readouterr().out.count("altered") == 6
+
+
+def test_a_kept_folder_tells_of_one_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*what: object) -> None:
+        common = ("--image", PEOPLE / "anna.jpg", "-o", tmp_path / "o.mp4", "--keep", tmp_path / "keep")
+        assert main([str(word) for word in ("animate", *what, *common, "--size", "64x112", "--fps", "4")]) == 0
+
+    run("she nods")
+    first = {path.name for path in (tmp_path / "keep" / "blobs").iterdir()}
+    shutil.copy(tmp_path / "keep" / "motion.npz", tmp_path / "nod.npz")
+    (tmp_path / "keep" / "blobs" / "notes").write_text("the user's own")
+    run("--motion", tmp_path / "nod.npz", "--fps", "4", "--seed", "3")
+    run("--motion", tmp_path / "nod.npz", "--rescale", "off")
+    kept = tmp_path / "keep"
+    assert not (kept / "plan.json").exists()
+    named = set(json.loads((kept / "job.json").read_text())["blobs"].values())
+    there = {path.name for path in (kept / "blobs").iterdir()}
+    assert there == named | {"notes"} and first - named
+    assert main(["render", "--from", str(kept), "--range", "0:2"]) == 0
+
+
+def test_missing_parts_of_a_kept_run_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo, keep = PEOPLE / "anna.jpg", tmp_path / "keep"
+    arguments = ["animate", "she nods", "--image", photo, "-o", tmp_path / "o.mp4", "--keep", keep, "--size", "64x112"]
+    assert main([*map(str, arguments), "--fps", "4"]) == 0
+    capsys.readouterr()
+    (keep / "master.mkv").unlink()
+    told = refused(capsys, "render", "--from", keep / "report.json", "--range", "0:2")
+    assert str(keep / "master.mkv") in told and "cannot be read" in told
