@@ -59,8 +59,6 @@ def examine() -> list[Check]:
     ]
     for package in ("numpy", "opencv-contrib-python", "mediapipe", "av", "fastapi", "uvicorn", "pydantic", "pillow"):
         checks.append(_package(package, f"pip install {package}"))
-    numba = importlib.util.find_spec("numba") is not None
-    checks.append(Check("numba", True, "there: fast compositor" if numba else "absent: the draft runs on OpenCV alone"))
     models = bundled_models()
     broken = [row["name"] for row in models if row["state"] != "there"]
     checks.append(

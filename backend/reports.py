@@ -26,7 +26,7 @@ from fleximo.system import peak_memory_mb
 
 __all__ = ["keep", "report", "versions"]
 
-_REPORTED = ("numpy", "opencv-contrib-python", "mediapipe", "av", "numba")
+_REPORTED = ("numpy", "opencv-contrib-python", "mediapipe", "av")
 
 
 def report(animation: Animation) -> dict[str, Any]:
