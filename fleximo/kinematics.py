@@ -30,15 +30,10 @@ def forward(rig: Rig, rotations: FloatArray, root: FloatArray) -> tuple[FloatArr
 
 def landmark_positions(rig: Rig, world: FloatArray, joints: FloatArray, names: tuple[str, ...]) -> FloatArray:
     """World positions (T,N,3) in m of joints or landmarks called `names`, from the result of `forward`."""
-    points = np.empty((joints.shape[0], len(names), 3))
-    for column, name in enumerate(names):
-        if name in rig.landmarks:
-            joint_name, offset = rig.landmarks[name]
-            joint = rig.index(joint_name)
-            points[:, column] = joints[:, joint] + rot.rotate(world[:, joint], np.asarray(offset))
-        else:
-            points[:, column] = joints[:, rig.index(name)]
-    return points
+    hung = [rig.landmarks.get(name, (name, (0.0, 0.0, 0.0))) for name in names]
+    on = [rig.index(joint) for joint, _ in hung]
+    offsets = np.array([offset for _, offset in hung])
+    return np.asarray(joints[:, on] + rot.rotate(world[:, on], offsets))
 
 
 def two_bone_ik(
