@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fleximo.errors import FleximoError
-from fleximo.files import read_json, write_json
-from fleximo.system import keep_private, make_private_folder, process_is_alive, user_data_folder, write_private
+from fleximo.files import read_json, write_atomic, write_json
+from fleximo.system import keep_private, make_private_folder, process_is_alive, user_data_folder
 
 __all__ = ["ServerAddress", "data_folder", "make_token", "read_token", "token_path"]
 
@@ -93,7 +93,7 @@ def make_token(folder: Path, *, renew: bool = False) -> str:
         token = ""
     if not token:
         make_private_folder(folder)
-        write_private(path, secrets.token_urlsafe(32).encode())
+        write_atomic(path, secrets.token_urlsafe(32).encode(), private=True)
     else:
         keep_private(path)
     return read_token(folder)

@@ -34,12 +34,16 @@ def read_bytes(path: Path) -> bytes:
         raise FleximoError(f"{path} cannot be read: {error.strerror or error}.", code="unreadable_file") from None
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Writes `content` to `path` all or nothing: a temporary file beside it, synced, then renamed."""
+def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Writes `content` to `path` all or nothing: a temporary file beside it, synced, then renamed.
+
+    A `private` one is never readable by other users, where modes exist; the others have the user's usual mode.
+    """
+    mode = 0o600 if private else 0o666
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

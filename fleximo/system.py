@@ -36,7 +36,6 @@ __all__ = [
     "return_free_memory",
     "sync_folder",
     "user_data_folder",
-    "write_private",
 ]
 
 _REPLACE_TRIES = 20  # a virus scanner or a player may hold a file for a moment on Windows
@@ -179,18 +178,6 @@ def make_private_folder(path: Path) -> None:
             code="unwritable_file",
             remedy="Choose a folder that you may write to, with --data or FLEXIMO_DATA.",
         ) from None
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Writes a file that only this user may read, all or nothing; never readable by others for a moment."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    replace_file(temporary, path)
 
 
 def keep_private(path: Path) -> None:

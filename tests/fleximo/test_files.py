@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -91,3 +92,5 @@ def test_written_files_get_the_users_usual_mode(tmp_path: Path) -> None:
     (tmp_path / "usual").write_bytes(b"")
     write_atomic(tmp_path / "ours", b"content")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    write_atomic(tmp_path / "ours", b"secret", private=True)
+    assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == 0o600

@@ -20,7 +20,6 @@ from fleximo.system import (
     process_is_alive,
     replace_file,
     user_data_folder,
-    write_private,
 )
 
 HOLD = (
@@ -65,14 +64,6 @@ def test_odd_process_ids_are_not_alive() -> None:
     assert not process_is_alive(-1)
     assert not process_is_alive(2**22 + 1)
     assert not process_is_alive(2**70)
-
-
-def test_private_files_replace_and_leave_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "token"
-    for content in (b"one", b"two"):
-        write_private(path, content)
-        assert path.read_bytes() == content
-    assert os.listdir(tmp_path) == ["token"]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
