@@ -184,6 +184,12 @@ def _as_told(error: Exception) -> FleximoError:
     """What went wrong in the words of the project; an error that nobody foresaw is called one."""
     if isinstance(error, FleximoError):
         return error
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        return FleximoError(
+            f"The Python package {error.name.partition('.')[0]} is missing in {sys.executable}.",
+            code="missing_package",
+            remedy="Install Fleximo again with the same Python: pip install .",
+        )
     return FleximoError(
         f"Fleximo failed in a way that was not foreseen ({type(error).__name__}: {error}).",
         code="internal_error",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -29,11 +30,17 @@ class ProgressLine:
         bar = "#" * round(fraction * _WIDTH)
         elapsed = now - self._started
         left = f"{elapsed / fraction * (1 - fraction):.0f} s left" if fraction > 0.02 and elapsed > 0.5 else ""
-        self._stream.write(f"\r[{bar:-<{_WIDTH}}] {fraction:4.0%}  {left:>10}  {message[:28]:<28}")
-        self._stream.flush()
+        self._draw(f"[{bar:-<{_WIDTH}}] {fraction:4.0%}  {left:>10}  {message[:28]:<28}")
 
     def close(self) -> None:
         """Clears the line, so that what follows starts on a clean one."""
         if self._shown:
-            self._stream.write("\r" + " " * (_WIDTH + 52) + "\r")
+            self._draw(" " * (_WIDTH + 52))
+            self._stream.write("\r")
             self._stream.flush()
+
+    def _draw(self, line: str) -> None:
+        """Over the line before; cut to the terminal's width, for a line that wraps cannot be drawn over."""
+        columns = shutil.get_terminal_size().columns
+        self._stream.write("\r" + line[: max(1, columns - 1)])
+        self._stream.flush()
