@@ -17,10 +17,22 @@ from fleximo.errors import FleximoError
 from fleximo.files import read_json, write_json
 from fleximo.system import sync_folder
 
-__all__ = ["CANCELED", "DONE", "FAILED", "Outcome", "OutputFile", "Task", "discard"]
+__all__ = [
+    "CANCELED",
+    "DONE",
+    "FAILED",
+    "LOG_FILE",
+    "PREVIEW_FILE",
+    "TASK_FILE",
+    "Outcome",
+    "OutputFile",
+    "Task",
+    "discard",
+]
 
 FORMAT_VERSION = 1
 DONE, FAILED, CANCELED = "done", "failed", "canceled"
+TASK_FILE, LOG_FILE, PREVIEW_FILE = "task.json", "log.jsonl", "preview.jpg"
 _OUTCOME = "outcome.json"
 
 
@@ -45,11 +57,11 @@ class Task:
 
     @property
     def log(self) -> Path:
-        return self.folder / "log.jsonl"
+        return self.folder / LOG_FILE
 
     @property
     def preview(self) -> Path:
-        return self.folder / "preview.jpg"
+        return self.folder / PREVIEW_FILE
 
     def save(self) -> None:
         """Writes `task.json`; after it the job exists. Paths are relative, so that the data folder can move."""
@@ -65,7 +77,7 @@ class Task:
             "blobs": list(self.blobs),
             "previous": self.previous,
         }
-        write_json(self.folder / "task.json", document)
+        write_json(self.folder / TASK_FILE, document)
         sync_folder(self.folder)
         sync_folder(self.folder.parent)
 

@@ -25,6 +25,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from backend import catalog
+from backend.jobs.records import LOG_FILE, PREVIEW_FILE
 from backend.jobs.store import MissingBlobs
 from backend.server.bell import Bell
 from backend.server.bodies import pieces, read_json_body
@@ -356,10 +357,10 @@ async def _events(jobs: Scheduler, bell: Bell, job: str, after: int) -> AsyncIte
 def job_preview(job: JobId, jobs: Jobs) -> FileResponse:
     """A frame of the newest finished window, JPEG of at most 512 px."""
     jobs.row(job)
-    path = jobs.folder(job) / "preview.jpg"
+    path = jobs.folder(job) / PREVIEW_FILE
     if not path.is_file():
         raise FleximoError("This job has no preview yet.", code="no_preview")
-    return FileResponse(path, media_type="image/jpeg", filename="preview.jpg")
+    return FileResponse(path, media_type="image/jpeg", filename=PREVIEW_FILE)
 
 
 @router.get("/v1/jobs/{job}/result", response_class=FileResponse, responses=_FILES)
@@ -391,7 +392,7 @@ def job_result(
 def job_log(job: JobId, jobs: Jobs) -> Response:
     """The end of the job's log: one JSON object a line."""
     jobs.row(job)
-    path = jobs.folder(job) / "log.jsonl"
+    path = jobs.folder(job) / LOG_FILE
     content = b""
     if path.is_file():
         with path.open("rb") as log:

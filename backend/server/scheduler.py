@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.jobs.engines import Engine, Event
-from backend.jobs.records import CANCELED, DONE, FAILED, Outcome, Task, discard
+from backend.jobs.records import CANCELED, DONE, FAILED, LOG_FILE, TASK_FILE, Outcome, Task, discard
 from backend.jobs.store import BlobStore, MissingBlobs, sweep_parts
 from backend.server.db import CANCELING, QUEUED, RUNNING, JobRow, JobTable
 from backend.server.settings import Settings
@@ -92,11 +92,11 @@ class Scheduler:
         seen = set()
         tasks = []
         for folder in sorted(self._jobs.iterdir()):
-            if folder.name.startswith(".") or not (folder / "task.json").is_file():
+            if folder.name.startswith(".") or not (folder / TASK_FILE).is_file():
                 discard(folder)  # removed, or never acknowledged
                 continue
             try:
-                tasks.append(Task.load(folder / "task.json"))
+                tasks.append(Task.load(folder / TASK_FILE))
             except FleximoError as error:
                 _LOG.warning("left out: %s", error)
         for task in sorted(tasks, key=lambda task: task.number):
@@ -134,7 +134,7 @@ class Scheduler:
         return self._jobs / job
 
     def _task(self, job: str) -> Task:
-        return Task.load(self.folder(job) / "task.json")
+        return Task.load(self.folder(job) / TASK_FILE)
 
     def row(self, job: str) -> JobRow:
         """Raises `FleximoError` (`unknown_job`)."""
@@ -277,7 +277,7 @@ class Scheduler:
     def log(self, job: str, message: str) -> None:
         """Adds a line to the log of the job."""
         line = {"at": round(time.time(), 3), "level": "info", "message": message[:_MAX_LOG_LINE]}
-        with (self.folder(job) / "log.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder(job) / LOG_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     # --- the thread that runs jobs

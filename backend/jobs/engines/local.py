@@ -18,7 +18,7 @@ from typing import Any
 
 import backend
 from backend.jobs.engines import Event
-from backend.jobs.records import Task
+from backend.jobs.records import TASK_FILE, Task
 from fleximo.system import hidden_process_flags
 
 __all__ = ["LocalEngine"]
@@ -55,7 +55,7 @@ class LocalEngine:
             if self._worker is None:
                 self._worker = _Worker(self._data, self._inbox)
                 self.starts += 1
-            order = {"order": "run", "job": task.id, "attempt": attempt, "task": str(task.folder / "task.json")}
+            order = {"order": "run", "job": task.id, "attempt": attempt, "task": str(task.folder / TASK_FILE)}
             self._worker.send(order)
 
     def cancel(self, job: str, attempt: int) -> None:
