@@ -49,6 +49,7 @@ def animate(arguments: argparse.Namespace) -> Result:
         size=None if arguments.size is None else parse_size(arguments.size),
         seed=arguments.seed,
         rescale=arguments.rescale,
+        master=arguments.keep is not None,
     )
     if arguments.output.suffix.lower() != ".mp4":
         raise FleximoError(f"The video {arguments.output} must end in .mp4.")

@@ -50,13 +50,14 @@ class Request:
     seed: int = 0
     rescale: str = "bones"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    master: bool = True  # also keep the lossless master: without it frames cannot be exchanged later
 
 
 @dataclass(frozen=True)
 class Rendered:
     """A finished render: the files and what it took."""
 
-    master: Path  # FFV1, lossless
+    master: Path | None  # FFV1, lossless
     video: Path  # H.264
     frames: int
     fps: Fraction
@@ -110,14 +111,21 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
         )
         job = shot.job()
     with _timed(timings, "render"):
-        rendered = render_job(job, folder, _part(progress, 0.12, 1.0))
+        rendered = render_job(job, folder, _part(progress, 0.12, 1.0), master=request.master)
     told = (*(plan.notices if plan else ()), *person.notices, *shot.notices(), *rendered.notices)
     notices = tuple({notice.code: notice for notice in reversed(told)}.values())[::-1]  # the first of each code
     return Animation(request, plan, motion, person, job, rendered, notices, timings)
 
 
-def render_job(job: RenderJob, folder: Path, progress: Progress = silent, *, previous: Path | None = None) -> Rendered:
-    """Renders `job` into `folder` as `master.mkv` and `video.mp4`, window by window.
+def render_job(
+    job: RenderJob,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    previous: Path | None = None,
+    master: bool = True,
+) -> Rendered:
+    """Renders `job` into `folder` as `master.mkv` (unless `master` is False) and `video.mp4`, window by window.
 
     Finished windows are kept in `folder/windows`, so that the same call after a kill or a cancel goes on where it
     stopped. If the job has a window and `previous` is the folder of the finished render that it changes, all other
@@ -125,22 +133,32 @@ def render_job(job: RenderJob, folder: Path, progress: Progress = silent, *, pre
     """
     started = time.monotonic()
     model = catalog.video_model(job.engine)
-    parts, master, video = folder / "windows", folder / "master.mkv", folder / "video.mp4"
-    patched = previous is not None and job.window is not None
+    parts, master_file, video = folder / "windows", folder / "master.mkv", folder / "video.mp4"
     windows = _windows(job, model)
     _claim(parts, job)
-    rendered = _render_windows(job, model, windows, parts, progress, with_h264=not patched)
-    lossless = [Piece(parts / f"{_name(window)}.ffv1.mkv") for window in windows]
+    patched = previous is not None and job.window is not None
+    kinds = ("ffv1",) if patched else ("ffv1", "h264") if master else ("h264",)
+    rendered = _render_windows(job, model, windows, parts, progress, kinds)
+    pieces = {kind: [Piece(_part_file(parts, window, kind)) for window in windows] for kind in kinds}
     if previous is not None and job.window is not None:
-        _splice(job, job.window, lossless, previous, folder)
+        _splice(job, job.window, pieces["ffv1"], previous, folder)
     else:
-        concatenate(lossless, master)
-        concatenate([Piece(parts / f"{_name(window)}.h264.mkv") for window in windows], video)
+        concatenate(pieces["h264"], video)
+        if master:
+            concatenate(pieces["ffv1"], master_file)
     shutil.rmtree(parts, ignore_errors=True)
     progress(1.0, "done")
     start, stop = (0, len(job.signal.track)) if patched else job.frames
-    seconds = time.monotonic() - started
-    return Rendered(master, video, stop - start, job.fps, job.size, model.notices(job), seconds, rendered)
+    return Rendered(
+        master=master_file if "ffv1" in kinds else None,
+        video=video,
+        frames=stop - start,
+        fps=job.fps,
+        size=job.size,
+        notices=model.notices(job),
+        seconds=time.monotonic() - started,
+        frames_rendered=rendered,
+    )
 
 
 def _splice(job: RenderJob, window: tuple[int, int], pieces: list[Piece], previous: Path, folder: Path) -> None:
@@ -164,8 +182,8 @@ def _windows(job: RenderJob, model: VideoModel) -> list[tuple[int, int]]:
     return [(first, min(first + length, stop)) for first in range(start, stop, length)]
 
 
-def _name(window: tuple[int, int]) -> str:
-    return f"{window[0]:06d}-{window[1]:06d}"
+def _part_file(parts: Path, window: tuple[int, int], kind: str) -> Path:
+    return parts / f"{window[0]:06d}-{window[1]:06d}.{kind}.mkv"
 
 
 def _claim(parts: Path, job: RenderJob) -> None:
@@ -183,8 +201,7 @@ def _render_windows(
     windows: list[tuple[int, int]],
     parts: Path,
     progress: Progress,
-    *,
-    with_h264: bool,
+    kinds: tuple[str, ...],
 ) -> int:
     """Renders the windows that `parts` lacks, encoding each while the next is rendered. Returns frames rendered."""
     total = sum(stop - start for start, stop in windows)
@@ -194,8 +211,7 @@ def _render_windows(
         try:
             for start, stop in windows:
                 count = stop - start
-                kinds = ("ffv1", "h264") if with_h264 else ("ffv1",)
-                files = [parts / f"{_name((start, stop))}.{kind}.mkv" for kind in kinds]
+                files = [_part_file(parts, (start, stop), kind) for kind in kinds]
                 if not all(file.is_file() for file in files):
                     share = _part(progress, done / total, (done + count) / total)
                     video = model.render(job.with_window(start, stop), share)

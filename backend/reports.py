@@ -97,7 +97,7 @@ def keep(animation: Animation, folder: Path) -> None:
             writer.write(frame[None])
     animation.job.save(folder)
     for file in (animation.rendered.master, animation.rendered.video):
-        if file.parent != folder:
+        if file is not None and file.parent != folder:
             shutil.copyfile(file, folder / file.name)
     write_json(folder / "report.json", report(animation))
 

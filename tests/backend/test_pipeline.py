@@ -74,6 +74,12 @@ def test_a_cancelled_render_goes_on_where_it_stopped(job: RenderJob, whole: pipe
     assert done.video.read_bytes() == whole.video.read_bytes()
 
 
+def test_without_a_master_the_video_is_the_same(job: RenderJob, whole: pipeline.Rendered, tmp_path: Path) -> None:
+    done = pipeline.render_job(job, tmp_path, master=False)
+    assert done.master is None and not (tmp_path / "master.mkv").exists()
+    assert done.video.read_bytes() == whole.video.read_bytes()
+
+
 def test_windows_of_another_job_are_not_used(job: RenderJob, tmp_path: Path) -> None:
     (tmp_path / "windows").mkdir()
     (tmp_path / "windows" / "job").write_text("another")

@@ -31,7 +31,7 @@ class DraftPuppet:
 
     name = "draft"
     fps: Fraction | None = None
-    window: int | None = 60
+    window: int | None = 36
 
     def __init__(self) -> None:
         self._key = ""
