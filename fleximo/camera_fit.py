@@ -27,6 +27,7 @@ _MOST_TILT_DEGREES = 12.0  # beyond it the height gives way, for a photo tilted 
 _WIDE = 1.2  # width over height from which on a photo is wide; people are upright
 _RAISED_M = 0.06  # a foot so much higher than the other does not tell the floor
 _MARGIN = 0.03  # of the person's height, kept free around him
+_CUT = 0.2  # of the person's height along an edge of the photo: more than a hand leaves the picture there
 _REACH = 0.5  # of the person's box height, to either side of his middle: room for raised arms where the photo has it
 
 
@@ -41,8 +42,8 @@ def frame_photo(
 
     Without `canvas_size`, 1024x576 for a wide photo and 576x1024 for one that is upright or nearly square. Mode
     "person" fills the canvas with the photo as far as the whole person stays inside (without a person: the whole
-    photo) and leaves the rest of the canvas beyond the photo's edges: above and below alike, or all above a person
-    whom the photo's lower edge cuts off. "centre" always fills it and cuts around the middle, as the paper does.
+    photo) and leaves the rest of the canvas beyond the photo's edges: on both sides alike, or all opposite to the edge
+    that cuts the person off. "centre" always fills it and cuts around the middle, as the paper does.
 
     >>> frame_photo((1152, 2048))
     Framing(photo_size=(1152, 2048), canvas_size=(576, 1024), scale=0.5, offset=(0.0, 0.0))
@@ -64,8 +65,9 @@ def frame_photo(
     offset = (canvas - scale * photo) / 2.0
     if mode == "person":
         offset = _around_person(offset, scale, photo, canvas, (low, high))
-        if person is not None and offset[1] > 0.0 and not legs_in_frame(person) and high[1] >= photo[1] - 0.5:
-            offset[1] *= 2.0  # cut off by the photo is cut off by the picture, not standing in mid-air
+        if person is not None:
+            # Cut off by the photo is cut off by the picture, not hanging in mid-air.
+            offset = np.where(offset > 0.0, offset * (1.0 + _cut_off(person, high[1])), offset)
     return Framing(
         (int(photo_size[0]), int(photo_size[1])),
         (int(canvas_size[0]), int(canvas_size[1])),
@@ -88,6 +90,14 @@ def _around_person(
     # The wish for room ends at the photo's edges; the person's own box fits by the choice of the scale.
     slid = np.minimum(np.maximum(slid, canvas - scale * photo), 0.0)
     return np.where(scale * photo > canvas, slid, offset) + 0.0
+
+
+def _cut_off(person: Person, lowest: float) -> FloatArray:
+    """(2,) which edge of the photo cuts the person off: -1 left, +1 right or below, 0 none or both."""
+    tall = _CUT * max(1, int(person.mask.any(axis=1).sum()))
+    left, right = (float(person.mask[:, column].sum() > tall) for column in (0, -1))
+    below = not legs_in_frame(person) and lowest >= person.photo_size[1] - 0.5
+    return np.array([right - left, float(below)])
 
 
 def _person_box(person: Person) -> tuple[FloatArray, FloatArray]:

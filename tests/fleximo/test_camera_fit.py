@@ -214,6 +214,10 @@ def test_who_is_cut_off_by_the_photo_is_cut_off_by_the_picture() -> None:
     framing = frame_photo(half.photo_size, (576, 1024), half)
     assert framing.offset[1] > 0.0
     assert framing.to_canvas(np.array([0.0, 560.0]))[1] == pytest.approx(1024.0)
+    for start, edge in ((0, 1000.0), (288, 0.0)):  # the picture's right and left half, on a wide canvas
+        aside = scene("anna").cropped(start, 0, start + 288, 1024).person()
+        wide = frame_photo(aside.photo_size, (1000, 1024), aside)
+        assert wide.to_canvas(np.array([288.0 if start == 0 else 0.0, 0.0]))[0] == pytest.approx(edge)
     whole = scene("anna").person()
     square = frame_photo(whole.photo_size, (576, 1300), whole)
     assert square.to_canvas(np.array([0.0, 1024.0]))[1] == pytest.approx(1300.0 - square.offset[1])
