@@ -19,6 +19,7 @@ class Engine:
     load: Callable[[], VideoModel]
     fidelity: str  # "draft" or "full"; anything on unverified weights reports "stand_in"
     default_fps: Fraction
+    seeded: bool  # whether another seed gives another picture
 
 
 def _draft() -> VideoModel:
@@ -33,7 +34,7 @@ def _moves() -> MotionModel:
     return ParametricMoves()
 
 
-VIDEO_MODELS: dict[str, Engine] = {"draft": Engine(_draft, "draft", Fraction(30))}
+VIDEO_MODELS: dict[str, Engine] = {"draft": Engine(_draft, "draft", Fraction(30), seeded=False)}
 MOTION_MODELS: dict[str, Callable[[], MotionModel]] = {"moves": _moves}
 
 _loaded: dict[str, VideoModel] = {}

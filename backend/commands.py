@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from backend import pipeline, reports
+from backend import catalog, pipeline, reports
 from backend.evaluate.sheet import contact_sheet, write_picture
 from backend.media import read_frames
 from backend.terminal import ProgressLine
@@ -139,6 +139,12 @@ def render(arguments: argparse.Namespace) -> Result:
     start, stop = parse_range(arguments.frames, len(job.signal.track))
     if not 1 <= arguments.variants <= 4:
         raise FleximoError(f"{arguments.variants} variants were asked for; 1 to 4 are possible.")
+    if arguments.variants > 1 and not catalog.engine(job.engine).seeded:
+        raise FleximoError(
+            f"The engine {job.engine} gives the same picture for every seed, so {arguments.variants} variants would be "
+            "one.",
+            remedy="Leave --variants out.",
+        )
     target = arguments.output or kept / "variants"
     videos = []
     for number in range(1, arguments.variants + 1):
@@ -267,7 +273,7 @@ def doctor(arguments: argparse.Namespace) -> Result:
 
 
 def models(arguments: argparse.Namespace) -> Result:
-    from backend.doctor import bundled_models
+    from backend.weights import bundled_models
 
     found = bundled_models()
     rows = [

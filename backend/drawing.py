@@ -1,4 +1,4 @@
-"""Pose tracks as pictures: the skeleton on black that video models are given, and the same over a picture.
+"""Pose tracks as pictures: the skeleton on black that video models are given.
 
 Colours and limb order are the OpenPose convention of `fleximo.layouts`; brightness follows confidence. Knows tracks
 and pixels, not where they come from.
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from fleximo.layouts import HAND_EDGES, OPENPOSE_18, RAINBOW
 from fleximo.pose_track import PoseTrack
 
-__all__ = ["draw_over", "draw_track"]
+__all__ = ["draw_track"]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -29,14 +29,6 @@ def draw_track(track: PoseTrack) -> Iterator[Picture]:
     """Each frame's skeleton on black, (H,W,3) uint8 RGB, drawn on the track's canvas."""
     for points, confidence in zip(track.points_px, track.confidence):
         yield _draw(points, confidence, track.size)
-
-
-def draw_over(picture: Picture, track: PoseTrack, frame: int, *, opacity: float = 0.85) -> Picture:
-    """The skeleton of one frame over a picture of the canvas's size."""
-    skeleton = _draw(track.points_px[frame], track.confidence[frame], track.size)
-    strength = opacity * (skeleton.max(axis=2, keepdims=True) > 0)
-    brightened = np.minimum(255, skeleton.astype(np.float32) / _LIMB_SHADE)
-    return np.asarray(picture * (1 - strength) + brightened * strength, dtype=np.uint8)
 
 
 def _draw(points: npt.NDArray[np.floating], confidence: npt.NDArray[np.floating], size: tuple[int, int]) -> Picture:

@@ -1,6 +1,6 @@
 """What a run tells afterwards: `report.json`, and the files of `--keep`.
 
-Knows the nouns and their file names (see the interfaces page of the docs); makes no decision.
+Knows the nouns and their file names (see the README); makes no decision.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import platform
 import re
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +21,65 @@ import fleximo
 from backend import catalog
 from backend.drawing import draw_track
 from backend.media import VideoWriter
-from backend.pipeline import Animation
+from backend.pipeline import Animation, Rendered
+from backend.weights import bundled_models
+from fleximo.errors import Notice
 from fleximo.files import write_atomic, write_json
+from fleximo.job import RenderJob
 from fleximo.system import peak_memory_mb
 
-__all__ = ["keep", "report", "versions"]
+__all__ = ["keep", "render_report", "report", "versions"]
 
 _REPORTED = ("numpy", "opencv-contrib-python", "mediapipe", "av")
 
 
 def report(animation: Animation) -> dict[str, Any]:
-    """The document of `report.json`."""
-    request, rendered = animation.request, animation.rendered
-    motion_stage = request.motion_model if request.motion is None else "given motion"
+    """The document of `report.json` of a whole run."""
+    request = animation.request
+    detected = request.points is None
     stages = {
         "plan": "rules" if animation.plan is not None else "none",
-        "motion": motion_stage,
-        "detect": "manual points" if request.points is not None else "mediapipe 0.10.21",
+        "motion": request.motion_model if request.motion is None else "given motion",
+        "detect": f"mediapipe {importlib.metadata.version('mediapipe')}" if detected else "manual points",
         "rescale": request.rescale,
         "adapter": "kinematic",
-        "render": request.engine,
         "refine": "off",
     }
-    return {
-        "format_version": 1,
+    document = render_report(animation.job, animation.rendered, animation.notices)
+    return document | {
         "text": request.text,
-        "engine": request.engine,
-        "fidelity": catalog.engine(request.engine).fidelity,
-        "stages": {stage: {"implementation": name, "weights_sha256": None} for stage, name in stages.items()},
-        "warnings": list(dict.fromkeys(notice.code for notice in animation.notices)),
-        "notices": [notice.to_json() for notice in animation.notices],
+        "stages": {stage: _stage(name) for stage, name in stages.items()} | document["stages"],
         "plan": None if animation.plan is None else animation.plan.to_json(),
-        "frames": rendered.frames,
-        "fps": float(rendered.fps),
-        "size": list(rendered.size),
-        "seed": request.seed,
         "timings_s": animation.timings_s,
         "cpu_s": round(time.process_time(), 3),
+        "models": {row["name"]: row["sha256"] for row in bundled_models()} if detected else {},
+    }
+
+
+def render_report(job: RenderJob, rendered: Rendered, notices: Sequence[Notice]) -> dict[str, Any]:
+    """The part of `report.json` that a render alone can tell."""
+    return {
+        "format_version": 1,
+        "engine": job.engine,
+        "fidelity": catalog.engine(job.engine).fidelity,
+        "stages": {"render": _stage(job.engine)},
+        "warnings": list(dict.fromkeys(notice.code for notice in notices)),
+        "notices": [notice.to_json() for notice in notices],
+        "frames": rendered.frames,
+        "frames_rendered": rendered.frames_rendered,
+        "fps": float(rendered.fps),
+        "size": list(rendered.size),
+        "seed": job.seed,
+        "job": job.digest,
+        "timings_s": {"render": round(rendered.seconds, 4)},
         "peak_rss_mb": peak_memory_mb(),
         "versions": versions(),
         "models": {},
     }
+
+
+def _stage(implementation: str) -> dict[str, Any]:
+    return {"implementation": implementation, "weights_sha256": None}
 
 
 def versions() -> dict[str, str]:

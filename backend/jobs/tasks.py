@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from backend import catalog
 from backend.jobs.preview import write_preview
 from backend.jobs.records import DONE, FAILED, Outcome, OutputFile, Task
 from backend.jobs.store import BlobStore
@@ -22,7 +21,6 @@ from fleximo.errors import Cancelled, FleximoError
 from fleximo.files import write_json
 from fleximo.job import RenderJob
 from fleximo.plan import MotionPlan
-from fleximo.system import peak_memory_mb
 from fleximo.timing import as_fps
 
 __all__ = ["KINDS", "Emit", "run", "run_task"]
@@ -149,29 +147,12 @@ def _detect(task: Task, progress: Progress) -> Files:
 def _render(task: Task, progress: Progress) -> Files:
     from backend.models import detect
     from backend.pipeline import render_job
-    from backend.reports import versions
+    from backend.reports import render_report
 
     detect.release()  # a warm detector holds memory that the frames need
     job = RenderJob.from_document(task.request["job"], BlobStore(task.store).read)
     rendered = render_job(job, task.work, progress, previous=_previous_work(task))
-    notices = [*job.person.notices, *rendered.notices]
-    report = {
-        "format_version": 1,
-        "engine": job.engine,
-        "fidelity": catalog.engine(job.engine).fidelity,
-        "stages": {"render": {"implementation": job.engine, "weights_sha256": None}},
-        "warnings": list(dict.fromkeys(notice.code for notice in notices)),
-        "notices": [notice.to_json() for notice in notices],
-        "frames": rendered.frames,
-        "frames_rendered": rendered.frames_rendered,
-        "fps": float(rendered.fps),
-        "size": list(rendered.size),
-        "seed": job.seed,
-        "job": job.digest,
-        "timings_s": {"render": round(rendered.seconds, 4)},
-        "peak_rss_mb": peak_memory_mb(),
-        "versions": versions(),
-    }
+    report = render_report(job, rendered, (*job.person.notices, *rendered.notices))
     write_preview(task.work, task.preview)
     return {
         "video": rendered.video,

@@ -205,12 +205,6 @@ class Tracks:
             rotation = rot.multiply(rotation, self.local[:, self.joint(name)])
         return rotation, place
 
-    def to_chest(self, points: FloatArray, side: str) -> FloatArray:
-        """World points (T,3) in the frame of the chest as the `side` arm sees it (+x outward)."""
-        rotation, place = self.chest()
-        inside = rot.rotate(rot.conjugate(rotation), points - place)
-        return np.asarray(inside * np.array([self.body.sign(side), 1.0, 1.0]))
-
     def head_point(self, offset: tuple[float, float, float], side: str) -> FloatArray:
         """A point on the head (`offset` m, own-side x) in the frame of the chest as the `side` arm sees it."""
         flip = np.array([self.body.sign(side), 1.0, 1.0])

@@ -56,10 +56,15 @@ def test_keep_holds_every_intermediate(kept: Path) -> None:
 
 
 def test_frames_of_a_kept_run_are_rendered_again(kept: Path) -> None:
-    done = fleximo("render", "--from", kept / "keep" / "report.json", "--range", "5:9", "--variants", "2", "--json")
+    done = fleximo("render", "--from", kept / "keep" / "report.json", "--range", "5:9", "--json")
     assert done.returncode == 0, done.stderr
     videos = json.loads(done.stdout)["videos"]
-    assert len(videos) == 2 and all(len(read_video(Path(path))) == len(read_video(kept / "out.mp4")) for path in videos)
+    assert len(videos) == 1 and all(len(read_video(Path(path))) == len(read_video(kept / "out.mp4")) for path in videos)
+
+
+def test_variants_that_would_be_equal_are_refused(kept: Path) -> None:
+    done = fleximo("render", "--from", kept / "keep" / "report.json", "--range", "5:9", "--variants", "2")
+    assert done.returncode == 1 and "same picture" in done.stderr
 
 
 def test_a_motion_file_takes_the_place_of_the_text(kept: Path, tmp_path: Path) -> None:

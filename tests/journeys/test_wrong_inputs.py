@@ -10,8 +10,8 @@ import pytest
 
 from backend import commands
 from backend.cli import main
-from backend.doctor import bundled_models
 from backend.models.detect import mediapipe_models
+from backend.weights import bundled_models
 
 PEOPLE = Path(__file__).parents[1] / "data" / "people"
 
