@@ -40,14 +40,15 @@ def stride_in_frame(motion: Motion, camera: Camera, person: Person) -> Stride:
         return (1.0, 0.0, 0.0, 1.0)
     arms = [name.endswith(("elbow", "wrist")) for name in OPENPOSE_18.names]
     shown = (person.body_confidence > 0.0) & ~np.array(arms)
-    points = body_points(motion)[:, shown]
+    body = body_points(motion)
+    points, margins = body[:, shown], _side_margins(body[0], camera)[:, shown]
 
     def outside(share: float) -> BoolArray:
         shift = np.zeros((len(path), 1, 3))
         shift[:, 0, [0, 2]] = (share - 1.0) * path @ axes.T @ axes
         pixels, depth = camera.project(points + shift)
         near = depth.mean(axis=1, keepdims=True)
-        inside = ((pixels >= 0.0) & (pixels <= np.array(camera.size))).all(axis=-1) & (depth > 0.0)
+        inside = ((pixels >= margins[0]) & (pixels <= camera.size - margins[1])).all(axis=-1) & (depth > 0.0)
         return np.asarray(~inside | (near > _FURTHEST * near[0]))
 
     excused = outside(0.0)
@@ -59,6 +60,20 @@ def stride_in_frame(motion: Motion, camera: Camera, person: Person) -> Stride:
         low, high = (middle, high) if (outside(middle) <= excused).all() else (low, middle)
     matrix = np.eye(2) + (low - 1.0) * axes.T @ axes
     return (float(matrix[0, 0]), float(matrix[0, 1]), float(matrix[1, 0]), float(matrix[1, 1]))
+
+
+def _side_margins(body_m: FloatArray, camera: Camera) -> FloatArray:
+    """(2,18,2) px that each key point keeps from the picture's left top and right bottom edges.
+
+    Half the shoulders' width beside the neck, for a body that has turned is as wide as before to the draft, or as much
+    as the start `body_m` (18,3) has there; nothing for the others.
+    """
+    pixels = camera.project(body_m[None])[0][0, :, 0]
+    neck, right, left = (OPENPOSE_18.index(name) for name in ("neck", "right_shoulder", "left_shoulder"))
+    room = pixels[neck], camera.size[0] - pixels[neck]
+    margins = np.zeros((2, len(OPENPOSE_18.names), 2))
+    margins[:, neck, 0] = np.clip(room, 0.0, abs(pixels[left] - pixels[right]) / 2.0)
+    return margins
 
 
 def _travel_axes(path: FloatArray) -> FloatArray:

@@ -41,6 +41,15 @@ def test_a_long_walk_stays_in_the_picture_on_planted_feet(name: str) -> None:
     assert notice.code == "motion_leaves_frame" and "%" in notice.message and notice.remedy
 
 
+def test_who_turns_and_walks_to_the_edge_keeps_his_shoulders_in_the_picture() -> None:
+    plan = MotionPlan((Segment("turn", 2.0, direction="left"), Segment("walk", 8.0, direction="backward")))
+    track = Take.begin(generate(plan), scene("anna").person(), b"photo", size=(1024, 576)).track()
+    half = abs(track.column("left_shoulder")[0, 0] - track.column("right_shoulder")[0, 0]) / 2.0
+    neck = track.column("neck")[:, 0]
+    assert neck.min() < 0.4 * track.size[0], "the walk still goes to the side"
+    assert neck.min() >= 0.95 * half
+
+
 @pytest.mark.parametrize("name", ["anna", "david"])
 def test_a_walk_backward_does_not_climb_the_wall(name: str) -> None:
     take = Take.begin(walking("backward", 12.0), scene(name).person(), b"photo")
