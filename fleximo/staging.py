@@ -78,7 +78,8 @@ def _side_margins(body_m: FloatArray, camera: Camera) -> FloatArray:
 
 def _travel_axes(path: FloatArray) -> FloatArray:
     """(N,2) unit directions, N = 0 to 2, along which the path (T,2) covers ground."""
-    _, _, directions = np.linalg.svd(path - path.mean(axis=0), full_matrices=True)
+    centred = path - path.mean(axis=0)
+    directions = np.linalg.eigh(centred.T @ centred)[1].T
     extents = np.ptp(path @ directions.T, axis=0)
     return np.asarray(directions[extents > _NO_TRAVEL_M])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,22 @@ def test_a_walk_backward_does_not_climb_the_wall(name: str) -> None:
     heights = np.ptp(body[:, [0, 10, 13], 1], axis=1)
     assert 0.6 * heights[0] < heights[-1] < 0.8 * heights[0]
     assert framing_notices(take)
+
+
+def test_memory_grows_with_the_length_and_not_with_its_square() -> None:
+    person = scene("anna").person()
+    camera = fit_camera(person, frame_photo(person.photo_size))
+    step = generate(MotionPlan((Segment("walk", 4.0),)), fps=30)
+    long = Motion(
+        np.tile(step.rotations, (25, 1, 1)), np.tile(step.root, (25, 1)), step.fps, np.tile(step.contacts, (25, 1))
+    )
+    peaks = []
+    for motion in (step, long):
+        tracemalloc.start()
+        stride_in_frame(motion, camera, person)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 40 * peaks[0]
 
 
 def test_a_motion_that_stays_is_left_alone() -> None:
