@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 Result = dict[str, Any]
+_Stored = TypeVar("_Stored", Motion, PoseTrack)
 
 
 def animate(arguments: argparse.Namespace) -> Result:
@@ -40,7 +41,7 @@ def animate(arguments: argparse.Namespace) -> Result:
     request = pipeline.Request(
         photo=read_bytes(arguments.image),
         text=arguments.text,
-        motion=None if arguments.motion is None else Motion.load(arguments.motion),
+        motion=None if arguments.motion is None else _load(Motion, arguments.motion),
         points=_points(arguments.points),
         choose=arguments.choose,
         engine=arguments.engine,
@@ -80,6 +81,15 @@ def _points(path: Path | None) -> Any:
     if points is None:
         raise FleximoError(f"{path} holds nothing.", code="invalid_points", remedy="See docs/photos.md.")
     return points
+
+
+def _load(kind: type[_Stored], path: Path) -> _Stored:
+    """The motion or pose track in a file; an error names the file."""
+    content = read_bytes(path)
+    try:
+        return kind.from_bytes(content)
+    except FleximoError as error:
+        raise FleximoError(f"{path}: {error.message}", code=error.code, remedy=error.remedy) from None
 
 
 def _frames(count: int) -> str:
@@ -183,7 +193,7 @@ def motion(arguments: argparse.Namespace) -> Result:
 
 
 def convert(arguments: argparse.Namespace) -> Result:
-    moved = Motion.load(arguments.input)
+    moved = _load(Motion, arguments.input)
     _save_motion(moved, arguments.output)
     return {
         "output": str(arguments.output),
@@ -228,7 +238,7 @@ def score(arguments: argparse.Namespace) -> Result:
     from backend.evaluate import metrics
 
     _check_target(arguments.plot, arguments.video, arguments.target)
-    track = PoseTrack.load(arguments.target)
+    track = _load(PoseTrack, arguments.target)
     result = metrics.score_video(read_frames(arguments.video), track, every=arguments.every)
     if arguments.plot is not None:
         metrics.plot(result, arguments.plot)

@@ -77,6 +77,16 @@ def test_a_points_file_of_nothing_is_not_ignored(tmp_path: Path, capsys: pytest.
     assert "points.json" in refused(capsys, "detect", PEOPLE / "anna.jpg", "-o", tmp_path / "p.json", *points)
 
 
+def test_a_file_of_another_kind_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = PEOPLE / "anna.jpg"
+    for arguments in (
+        ("convert", photo, tmp_path / "o.bvh"),
+        ("animate", "--motion", photo, "--image", PEOPLE / "david.jpg", "-o", tmp_path / "o.mp4"),
+        ("score", tmp_path / "o.mp4", "--target", photo),
+    ):
+        assert str(photo) in refused(capsys, *arguments)
+
+
 def test_an_error_nobody_foresaw_shows_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
