@@ -146,6 +146,9 @@ def _tracks(
     elif move.starts != state.posture:
         if state.posture == "standing":  # whoever stands has nothing to get up from
             tracks, after = standing(cue), state
+        elif move.starts != "standing":  # stand_up of one who kneels: to rise is all there is to do
+            tracks = _POSTURES[state.posture].leave(replace(cue, side=state.side, repeats=1, direction=None))
+            after = _State(move.ends, cue.side)
         else:
             posture = _POSTURES[state.posture]
             rising = min(frame_count(posture.leave_s, fps), frames // 2)

@@ -7,7 +7,9 @@ import pytest
 
 from fleximo import rotations as rot
 from fleximo.motion import Motion
+from fleximo.moves import generate
 from fleximo.moves.lexicon import LEXICON
+from fleximo.plan import MotionPlan, Segment
 from tests.fleximo import move_metrics as measure
 
 SIDES = ("left", "right")
@@ -347,3 +349,10 @@ def test_every_gesture_of_these_families_is_judged_here() -> None:
     ).split()
     assert set(ours) <= set(LEXICON)
     assert all(any(test.startswith(f"test_{name}") for test in judged) for name in ours)
+
+
+def test_who_kneels_stands_up_once() -> None:
+    motion = generate(MotionPlan((Segment("kneel", 3.0), Segment("stand_up", 2.0), Segment("idle", 1.0))), fps=30)
+    height = motion.root[90:, 1]
+    assert height[-1] > height[0] + 0.2
+    assert np.diff(height).min() > -0.002, "no dip on the way up"

@@ -68,8 +68,17 @@ def empty_scene(image: FloatArray, hole: BoolArray, covered: BoolArray) -> Float
     share = np.maximum(share, hole.astype(np.float32))[..., None]
     scene = image * (1.0 - share) + painted * share
     if not covered.all():
-        scene = _soften_outside(scene.astype(np.float32), covered)
+        scene = _soften_outside(_mirrored(scene.astype(np.float32), covered), covered)
     return np.asarray(np.clip(np.round(scene), 0, 255).astype(np.uint8))
+
+
+def _mirrored(scene: FloatArray, covered: BoolArray) -> FloatArray:
+    """The empty scene mirrored beyond the photo's edges: the photo's own mirror image would show the person again."""
+    rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    bottom, right = scene.shape[0] - 1 - int(rows[-1]), scene.shape[1] - 1 - int(columns[-1])
+    inner = scene[top : scene.shape[0] - bottom, left : scene.shape[1] - right]
+    return np.asarray(cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_REFLECT_101))
 
 
 def _soften_outside(scene: FloatArray, covered: BoolArray) -> FloatArray:
