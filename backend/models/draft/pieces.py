@@ -179,13 +179,26 @@ def _limb_piece(
         alpha = np.maximum(alpha, crop.disc(start, 0.85 * radii[i], 0.3 * radii[i]) * shown)
     if not open_end and i + 2 < len(stations):
         alpha = np.maximum(alpha, crop.disc(end, 0.92 * radii[i + 1], 0.2 * radii[i + 1]) * crop.alpha)
-    if i == 0:
-        alpha = _without_spurs(alpha, 0.4 * radii[0])
     known = own.copy()
+    if i == 0:
+        alpha = _without_spurs(whole := alpha, 0.4 * radii[0])
     if i == 0 and limb.kind == "arm":
+        overlap = _over_shoulder(cutting, crop, limb)
+        whole = np.maximum(whole, crop.alpha * _soft(overlap) * reach)
+        alpha = np.maximum(alpha, whole * crop.disc(start, 1.6 * radii[0], 0.4 * radii[0]))
         known |= crop.is_label(BODY_LABEL) & (np.hypot(crop.x - start[0], crop.y - start[1]) < radii[0] * 1.05)
+        known |= overlap
     known &= (along > -1.2 * radii[i] / length) & ((along < 1.0 + 1.2 * radii[i + 1] / length) | open_end)
     return _piece(cutting, crop, f"{limb.side}_{_PARTS[limb.kind][i]}", alpha, known, links)
+
+
+def _over_shoulder(cutting: Cutting, crop: _Crop, limb: Limb) -> BoolArray:
+    """(h,w) where an arm laps over the trunk at the shoulder's outer side: without it the two leave a notch there."""
+    shoulder, radius = limb.joints[0], limb.radii[0]
+    outward = shoulder - cutting.rest.neck
+    outside = crop.along(shoulder, shoulder + outward) > 0.0
+    grown = cv2.dilate(crop.is_label(limb.label).astype(np.uint8), _ball(0.2 * radius)) > 0
+    return np.asarray(grown & outside & crop.is_label(limb.label, BODY_LABEL))
 
 
 def _limb_reach(
