@@ -127,7 +127,7 @@ _ENTRIES = (
         phrases=_words("go/take * for a run/jog, break into a run/jog/sprint"),
         nouns=_words("run, jog"),
         variants=(Variant(_words("sprint, dash, bolt"), speed=1.39),),
-        directions=("forward",),
+        directions=("forward", "backward", "left", "right"),
     ),
     Entry(
         move="march",
