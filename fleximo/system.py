@@ -151,9 +151,14 @@ def peak_memory_mb() -> float | None:
     """The most memory this process has held, in MB; None on Windows, whose standard library does not tell."""
     if sys.platform == "win32":
         return None
-    else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return round(peak / (1e6 if sys.platform == "darwin" else 1e3 / 1.024), 1)
+    # On Linux getrusage starts from what the parent held when it forked; the kernel's own record does not.
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) * 1.024e-3, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3 / 1.024), 1)
 
 
 def return_free_memory() -> None:
