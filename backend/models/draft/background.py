@@ -74,6 +74,8 @@ def empty_scene(image: FloatArray, hole: BoolArray, covered: BoolArray) -> Float
 
 def _mirrored(scene: FloatArray, covered: BoolArray) -> FloatArray:
     """The empty scene mirrored beyond the photo's edges: the photo's own mirror image would show the person again."""
+    if not covered.any():  # the photo lies out of the canvas altogether
+        return scene
     rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
     top, left = int(rows[0]), int(columns[0])
     bottom, right = scene.shape[0] - 1 - int(rows[-1]), scene.shape[1] - 1 - int(columns[-1])
