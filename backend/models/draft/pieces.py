@@ -335,12 +335,24 @@ def _heads(cutting: Cutting) -> list[Piece | None]:
     chin = (rest.chin - rest.neck) @ (rest.head_centre - rest.neck) / max(size, 1.0) ** 2
     sideways = np.abs(crop.across(rest.neck, rest.head_centre)) / max(rest.face_px / 2.0, 1.0)
     edge = chin - 0.04 + (0.3 - chin) * smoothstep((sideways - 0.8) / 0.3) + 0.12 * np.minimum(sideways, 0.9) ** 2
-    hanging = shown * smoothstep((rise - edge) / 0.06)
+    hanging = _part_at(shown * smoothstep((rise - edge) / 0.06), rise, sideways)
     links = [("neck", "chest", False)]
     return [
         _piece(cutting, crop, "head", upright, known, links),
         _piece(cutting, crop, "head", hanging, known, [], name="hanging_head"),
     ]
+
+
+def _part_at(alpha: FloatArray, rise: FloatArray, sideways: FloatArray) -> FloatArray:
+    """`alpha` without what does not hang together with the head's middle: slips of the shoulders beside the neck."""
+    solid = (alpha > 0.5).astype(np.uint8)
+    _, parts = cv2.connectedComponents(cv2.morphologyEx(solid, cv2.MORPH_OPEN, _ball(2)))
+    middle = parts[(np.abs(rise - 1.0) < 0.2) & (sideways < 0.5) & (parts > 0)]
+    if middle.size == 0:
+        return alpha
+    kept = cv2.dilate((parts == np.bincount(middle).argmax()).astype(np.uint8), _ball(4))
+    slips = cv2.dilate(solid & ~kept, _ball(6)) & ~kept
+    return np.asarray(alpha * (1.0 - _soft(slips > 0)))
 
 
 def cut_pieces(cutting: Cutting) -> list[Piece]:
