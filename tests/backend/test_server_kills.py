@@ -86,22 +86,30 @@ def digests(client: Client, jobs: Iterable[str]) -> list[dict[str, str]]:
 
 
 class Submitter(threading.Thread):
-    """Hands in jobs while servers die, again and again until each is acknowledged."""
+    """Hands in jobs while servers die, each again and again until it is acknowledged.
 
-    def __init__(self, data: Path, jobs: dict[str, Request], pause_s: float) -> None:
+    Every request at least once, then from the start again until `enough` is set, so that there is always work to kill.
+    """
+
+    def __init__(self, data: Path, requests: list[Request], ids: random.Random, pause_s: float) -> None:
         super().__init__(daemon=True)
-        self.data, self.jobs, self.pause_s = data, jobs, pause_s
-        self.acknowledged: list[str] = []
+        self.data, self.requests, self.ids, self.pause_s = data, requests, ids, pause_s
+        self.enough = threading.Event()
+        self.acknowledged: dict[str, int] = {}  # job -> number of its request
 
     def run(self) -> None:
-        for job, request in self.jobs.items():
+        for number in itertools.count():
+            if number >= len(self.requests) and self.enough.is_set():
+                return
+            job = str(uuid.UUID(int=self.ids.getrandbits(128), version=4))
+            request = number % len(self.requests)
             while True:
                 try:
-                    submit(Client.from_data_folder(self.data), request, job)
+                    submit(Client.from_data_folder(self.data), self.requests[request], job)
                     break
                 except FleximoError:
                     time.sleep(0.05)
-            self.acknowledged.append(job)
+            self.acknowledged[job] = request
             time.sleep(self.pause_s)
 
 
@@ -114,10 +122,9 @@ def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
         undisturbed = digests(calm.client, calm_jobs)
 
     chance = random.Random(20)
-    jobs = {str(uuid.UUID(int=chance.getrandbits(128), version=4)): request for request in wanted}
     data = tmp_path / "stormy"
     server = RenderServer(data, crash_limit=1000)
-    submitter = Submitter(data, jobs, pause_s=0.5)
+    submitter = Submitter(data, wanted, random.Random(21), pause_s=0.3)
     submitter.start()
     kills = {"server": 0, "worker": 0}
     in_mid_job = 0
@@ -135,15 +142,16 @@ def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
                 acknowledged = set(submitter.acknowledged)
                 server = RenderServer(data, crash_limit=1000)
                 assert acknowledged <= {job.id for job in server.client.jobs(1000)}
+        submitter.enough.set()
         submitter.join(120)
-        assert len(submitter.acknowledged) == len(jobs)
-        disturbed = digests(server.client, jobs)
+        assert not submitter.is_alive()
+        disturbed = digests(server.client, submitter.acknowledged)
         rows = server.client.jobs(1000)
     finally:
         server.kill()
     print(f"{kills}, {in_mid_job} of them while a job ran; attempts {sum(row.attempt for row in rows)}")
-    assert disturbed == undisturbed
-    assert sorted(row.id for row in rows) == sorted(jobs)
+    assert disturbed == [undisturbed[request] for request in submitter.acknowledged.values()]
+    assert sorted(row.id for row in rows) == sorted(submitter.acknowledged)
     assert in_mid_job >= 10
     with sqlite3.connect(data / "jobs.db") as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
