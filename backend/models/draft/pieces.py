@@ -283,10 +283,8 @@ def _torso(cutting: Cutting) -> Piece | None:
     bottom = smoothstep((1.06 - spine) / 0.05)
     legs = crop.is_label(*[limb.label for limb in cutting.limbs if limb.kind == "leg"])
     under = cv2.dilate((own | legs).astype(np.uint8), _ball(0.012 * rest.torso_px)) > 0  # under the arm's soft edge
-    hair = _loose_hair(cutting, crop)
     alpha = np.maximum(crop.alpha * _soft(under), _soft(hidden)) * top * bottom
-    alpha = alpha * (1.0 - _soft(cv2.dilate(hair.astype(np.uint8), _ball(2)) > 0))
-    known = (own | legs) & ~hair & ~(cv2.dilate(arms.astype(np.uint8), _ball(1)) > 0)
+    known = (own | legs) & ~(cv2.dilate(arms.astype(np.uint8), _ball(1)) > 0)
     for limb in cutting.limbs:
         if limb.kind == "arm":  # the shoulder is the torso's too, round, so that the arm can leave it
             shoulder, radius = limb.joints[0], limb.radii[0]
@@ -332,45 +330,17 @@ def _heads(cutting: Cutting) -> list[Piece | None]:
     rise = crop.along(rest.neck, rest.head_centre)
     own = crop.is_label(BODY_LABEL)
     shown = crop.alpha * _soft(own)
-    hair = _loose_hair(cutting, crop)
-    around = cv2.dilate(hair.astype(np.uint8), _ball(4)) > 0
-    known = own & ((rise > 0.2) | around)
-    upright = shown * np.maximum(smoothstep((rise - 0.3) / 0.12), _soft(around))
+    known = own & (rise > 0.2)
+    upright = shown * smoothstep((rise - 0.3) / 0.12)
     chin = (rest.chin - rest.neck) @ (rest.head_centre - rest.neck) / max(size, 1.0) ** 2
     sideways = np.abs(crop.across(rest.neck, rest.head_centre)) / max(rest.face_px / 2.0, 1.0)
     edge = chin - 0.04 + (0.3 - chin) * smoothstep((sideways - 0.8) / 0.3) + 0.12 * np.minimum(sideways, 0.9) ** 2
-    hanging = _part_at(shown * np.maximum(smoothstep((rise - edge) / 0.06), _soft(hair)), rise, sideways)
+    hanging = _part_at(shown * smoothstep((rise - edge) / 0.06), rise, sideways)
     links = [("neck", "chest", False)]
     return [
         _piece(cutting, crop, "head", upright, known, links),
         _piece(cutting, crop, "head", hanging, known, [], name="hanging_head"),
     ]
-
-
-def _loose_hair(cutting: Cutting, crop: _Crop) -> BoolArray:
-    """(h,w) beside the neck and above the shoulders: what has the colour of the hair, not the cloth's or the face's."""
-    rest = cutting.rest
-    own = crop.is_label(BODY_LABEL)
-    rise = crop.along(rest.neck, rest.head_centre)
-    aside = np.abs(crop.across(rest.neck, rest.head_centre)) / max(rest.face_px / 2.0, 1.0)
-    spine = crop.along(rest.neck, rest.mid_hip)
-    inner = own & (crop.alpha > 0.96)
-    samples = (
-        inner & (rise > 0.5) & (rise < 1.3) & (aside > 1.0),
-        inner & (spine > 0.05) & (spine < 0.3) & (aside < 1.5),
-        inner & (rise > 0.6) & (rise < 1.0) & (aside < 0.5),
-    )
-    zone = own & (rise > -0.3) & (rise < 0.6) & (aside > 0.55)
-    if min(part.sum() for part in samples) < 20 or not zone.any():
-        return np.zeros(own.shape, dtype=bool)
-    colours = crop.image.astype(np.float32)
-    hair, cloth, skin = (((colours - np.median(colours[part], axis=0)) ** 2).sum(axis=-1) for part in samples)
-    found = (zone & (hair < 0.7 * np.minimum(cloth, skin))).astype(np.uint8)
-    _, parts = cv2.connectedComponents(cv2.morphologyEx(found, cv2.MORPH_OPEN, _ball(2)))
-    sizes = np.bincount(parts.ravel())
-    low = np.bincount(parts[rise < 0.0], minlength=len(sizes)) > 0.1 * sizes  # hair on the chest stays there
-    low[0] = True
-    return np.asarray(~low[parts])
 
 
 def _part_at(alpha: FloatArray, rise: FloatArray, sideways: FloatArray) -> FloatArray:
