@@ -17,6 +17,7 @@ __all__ = ["paint_from_surroundings"]
 _REDUCTION = 4  # offsets are judged at a quarter of the size
 _PEAKS = 20  # most offsets taken from the picture's own repetition
 _KEPT = 8  # most offsets used in the end
+_BAD_COST = 600.0  # squared difference of colours, summed over RGB, above which a copy is not taken
 
 
 def paint_from_surroundings(image: FloatArray, hole: BoolArray, guess: FloatArray) -> FloatArray:
@@ -37,7 +38,7 @@ def paint_from_surroundings(image: FloatArray, hole: BoolArray, guess: FloatArra
     costs = _costs(colours, known, rough, offsets)
     kept = _fewest(costs, ~known)
     offsets, costs = offsets[kept], costs[kept]
-    choice = np.where(np.isfinite(costs).any(axis=0), np.argmin(costs, axis=0), -1)
+    choice = np.where(_fits(costs), np.argmin(costs, axis=0), -1)
     painted = guess.astype(np.float32).copy()
     window = _bounds(hole, 8)
     total = np.zeros(hole[window].shape, np.float32)
@@ -54,6 +55,16 @@ def paint_from_surroundings(image: FloatArray, hole: BoolArray, guess: FloatArra
     drift = cv2.GaussianBlur(painted[window], (0, 0), wide) - cv2.GaussianBlur(filled, (0, 0), wide)
     painted[window] = filled + np.clip(drift, -7.0, 7.0)
     return painted
+
+
+def _fits(costs: FloatArray) -> BoolArray:
+    """(h,w) where copies fit well enough around: a smooth guess is less of an eyesore than floor tiles on a wall."""
+    best = costs.min(axis=0)
+    inside = np.isfinite(best)
+    dear = np.where(inside, np.minimum(best, 8.0 * _BAD_COST), 0.0).astype(np.float32)
+    reach = 0.02 * best.shape[0]
+    near = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), reach)
+    return np.asarray(inside & (cv2.GaussianBlur(dear, (0, 0), reach) < _BAD_COST * near))
 
 
 def _bounds(region: BoolArray, margin: int) -> tuple[slice, slice]:
