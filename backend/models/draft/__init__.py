@@ -72,5 +72,5 @@ class DraftPuppet:
             for shadow in puppet.shadows:
                 draw_shadow(canvas, shadow, *sequence.target.footing(shadow.side, i))
             draw_all(canvas, sequence.frame(i))
-            progress((i + 1 - start) / (stop - start), f"frame {i + 1} of {stop}")
+            progress((i + 1 - start) / (stop - start), f"frame {i + 1} of {len(job.signal.track)}")
         return Video(frames, job.fps)
