@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 from backend.stages import MotionModel, VideoModel
 from fleximo.errors import FleximoError
 
-__all__ = ["MOTION_MODELS", "VIDEO_MODELS", "Engine", "motion_model", "video_model"]
+__all__ = ["MOTION_MODELS", "VIDEO_MODELS", "Engine", "engine", "motion_model", "video_model"]
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,7 @@ _loaded: dict[str, VideoModel] = {}
 
 def engine(name: str) -> Engine:
     """The catalogue entry of the video model `name`; raises `FleximoError` that lists the names there are."""
-    if name not in VIDEO_MODELS:
-        raise FleximoError(
-            f"The engine {name!r} is not known.",
-            code="unknown_engine",
-            remedy=f"Choose one of: {', '.join(VIDEO_MODELS)}.",
-        )
-    return VIDEO_MODELS[name]
+    return _named(VIDEO_MODELS, name, "engine")
 
 
 def video_model(name: str) -> VideoModel:
@@ -60,11 +57,15 @@ def video_model(name: str) -> VideoModel:
 
 
 def motion_model(name: str) -> MotionModel:
-    """The text-to-motion model `name`."""
-    if name not in MOTION_MODELS:
+    """The text-to-motion model `name`; raises `FleximoError` that lists the names there are."""
+    return _named(MOTION_MODELS, name, "motion model")()
+
+
+def _named(entries: Mapping[str, Entry], name: str, what: str) -> Entry:
+    if name not in entries:
         raise FleximoError(
-            f"The motion model {name!r} is not known.",
-            code="unknown_model",
-            remedy=f"Choose one of: {', '.join(MOTION_MODELS)}.",
+            f"The {what} {name!r} is not known.",
+            code=f"unknown_{what.replace(' ', '_')}",
+            remedy=f"Choose one of: {', '.join(entries)}.",
         )
-    return MOTION_MODELS[name]()
+    return entries[name]
