@@ -20,7 +20,7 @@ from typing import Any
 from backend import catalog
 from backend.media import GOP, Piece, VideoWriter, concatenate, read_frames
 from backend.models import detect
-from backend.stages import Progress, VideoModel, silent
+from backend.stages import Progress, VideoModel, Workplace, silent
 from fleximo.errors import FleximoError, Notice
 from fleximo.files import write_atomic
 from fleximo.job import RenderJob
@@ -134,11 +134,12 @@ def render_job(
     started = time.monotonic()
     model = catalog.video_model(job.engine)
     parts, master_file, video = folder / "windows", folder / "master.mkv", folder / "video.mp4"
+    place = Workplace(folder / "engine", None if previous is None else previous / "engine")
     windows = _windows(job, model)
-    _claim(parts, job)
+    _claim(parts, place, job)
     patched = previous is not None and job.window is not None
     kinds = ("ffv1",) if patched else ("ffv1", "h264") if master else ("h264",)
-    rendered = _render_windows(job, model, windows, parts, progress, kinds)
+    rendered = _render_windows(job, model, windows, parts, place, progress, kinds)
     pieces = {kind: [Piece(_part_file(parts, window, kind)) for window in windows] for kind in kinds}
     if previous is not None and job.window is not None:
         _splice(job, job.window, pieces["ffv1"], previous, folder)
@@ -186,12 +187,13 @@ def _part_file(parts: Path, window: tuple[int, int], kind: str) -> Path:
     return parts / f"{window[0]:06d}-{window[1]:06d}.{kind}.mkv"
 
 
-def _claim(parts: Path, job: RenderJob) -> None:
-    """Makes `parts` this job's; what another job left there is thrown away."""
+def _claim(parts: Path, place: Workplace, job: RenderJob) -> None:
+    """Makes `parts` and the engine's place this job's; what another job left there is thrown away."""
     mark = parts / "job"
     digest = job.digest.encode()
     if not (mark.is_file() and mark.read_bytes() == digest):
         shutil.rmtree(parts, ignore_errors=True)
+        shutil.rmtree(place.folder, ignore_errors=True)
         write_atomic(mark, digest)
 
 
@@ -200,6 +202,7 @@ def _render_windows(
     model: VideoModel,
     windows: list[tuple[int, int]],
     parts: Path,
+    place: Workplace,
     progress: Progress,
     kinds: tuple[str, ...],
 ) -> int:
@@ -214,7 +217,7 @@ def _render_windows(
                 files = [_part_file(parts, (start, stop), kind) for kind in kinds]
                 if not all(file.is_file() for file in files):
                     share = _part(progress, done / total, (done + count) / total)
-                    video = model.render(job.with_window(start, stop), share)
+                    video = model.render(job.with_window(start, stop), share, place)
                     if len(video) != count:
                         raise FleximoError(f"The engine {job.engine} gave {len(video)} frames; {count} were asked for.")
                     for previous in waiting:

@@ -6,7 +6,9 @@ Cheap real implementations that need no download: `fleximo.planner`, `fleximo.mo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Protocol
 
 from fleximo.errors import Notice
@@ -17,7 +19,7 @@ from fleximo.plan import MotionPlan
 from fleximo.pose_track import PoseSignal
 from fleximo.video import Video
 
-__all__ = ["MotionModel", "Planner", "PoseDetector", "Progress", "SkeletonAdapter", "VideoModel", "silent"]
+__all__ = ["MotionModel", "Planner", "PoseDetector", "Progress", "SkeletonAdapter", "VideoModel", "Workplace", "silent"]
 
 
 class Progress(Protocol):
@@ -46,6 +48,14 @@ class SkeletonAdapter(Protocol):
     def complete(self, signal: PoseSignal) -> PoseSignal: ...
 
 
+@dataclass(frozen=True)
+class Workplace:
+    """Where an engine may write: checkpoints, from which a killed render goes on, and what later renders can reuse."""
+
+    folder: Path  # this render's own; what lies here is of the same job, or thrown away before
+    previous: Path | None = None  # that of the finished render which this one changes
+
+
 class VideoModel(Protocol):
     """Renders a job. `fps` is the native rate (None: any); `window` the most frames of one call (None: any)."""
 
@@ -53,7 +63,9 @@ class VideoModel(Protocol):
     fps: Fraction | None
     window: int | None
 
-    def render(self, job: RenderJob, progress: Progress) -> Video: ...
+    def render(self, job: RenderJob, progress: Progress, place: Workplace | None = None) -> Video:
+        """The frames `job.frames`; without a `place` nothing is written to disk."""
+        ...
 
     def notices(self, job: RenderJob) -> tuple[Notice, ...]:
         """What this engine cannot show of the job, told before or after rendering."""

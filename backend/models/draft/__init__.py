@@ -17,7 +17,7 @@ from backend.models.draft.puppet import Puppet, build_puppet
 from backend.models.draft.sequence import Sequence
 from backend.models.draft.shadow import draw_shadow
 from backend.photo import decode_photo
-from backend.stages import Progress, silent
+from backend.stages import Progress, Workplace, silent
 from fleximo.errors import Notice
 from fleximo.files import canonical_json
 from fleximo.job import RenderJob
@@ -60,7 +60,7 @@ class DraftPuppet:
         puppet = self.puppet(job)
         return puppet_notices(job, puppet, self._sequence_of(puppet, job).target)
 
-    def render(self, job: RenderJob, progress: Progress = silent) -> Video:
+    def render(self, job: RenderJob, progress: Progress = silent, place: Workplace | None = None) -> Video:
         """The frames `job.frames`; each depends on its own row of the track alone, ties in depth on the rows before."""
         puppet = self.puppet(job)
         start, stop = job.frames
