@@ -1,6 +1,6 @@
-"""The model files in use: where they lie, size, sha256, licence and state.
+"""The model files that come inside the mediapipe package: where they lie, size, sha256, licence and state.
 
-This version uses only the files inside the mediapipe package; downloaded weights join with the first model of them.
+Knows nothing of the bundles, which are fetched or imported.
 """
 
 from __future__ import annotations

@@ -1,0 +1,128 @@
+"""The lock file: which files make up each bundle of weights, where they come from and on what terms.
+
+Reads `lock.json` once; knows nothing of what lies on this machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import Any
+
+from fleximo.errors import FleximoError
+
+__all__ = ["Licence", "LockedBundle", "LockedFile", "locked", "locked_bundles"]
+
+
+@dataclass(frozen=True)
+class Licence:
+    """Terms in one line."""
+
+    text: str
+    commercial: str  # "yes", "no", or "ask": only under terms agreed with the giver
+    page: str  # where the text can be read
+
+
+@dataclass(frozen=True)
+class LockedFile:
+    """One file of a bundle as it lies in the bundle's folder, and what it is made from.
+
+    `size` and `sha256` are those of what `url` gives: of the file itself, or of the checkpoint or archive that it is
+    made from. None means that no such figure was found published.
+    """
+
+    name: str  # relative to the bundle's folder, with slashes
+    purpose: str
+    url: str | None  # None: never fetched, only imported or made
+    size: int | None
+    sha256: str | None
+    licence: Licence
+    member: str | None = None  # the name inside the archive that `url` gives
+    convert: str | None = None  # module:function that makes this file of the checkpoint
+    manifest: str | None = None  # tensor names and shapes, by which `import` knows the file
+    replaces: str | None = None  # this file and its like may stand in the place of that required one
+    required: bool = True
+
+    @property
+    def is_whole_download(self) -> bool:
+        """Whether the file is the very bytes that `url` gives."""
+        return self.url is not None and self.member is None and self.convert is None
+
+    @property
+    def is_weights(self) -> bool:
+        """Whether the file holds numbers that were learnt, not settings or a vocabulary."""
+        return self.name.endswith((".safetensors", ".onnx", ".npy"))
+
+    @property
+    def source_name(self) -> str:
+        """What the file is called where it comes from."""
+        if self.member is not None:
+            return PurePosixPath(self.member).name
+        return self.name if self.url is None else self.url.partition("?")[0].rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class LockedBundle:
+    """Files that only make sense together."""
+
+    name: str
+    title: str
+    giver: str
+    page: str  # for people: what it is, and where terms are accepted
+    gated: bool  # the giver asks for an account and the acceptance of terms
+    by_hand: str  # how a person gets the files where they cannot be fetched, else empty
+    files: tuple[LockedFile, ...]
+
+    def file(self, name: str) -> LockedFile | None:
+        return next((file for file in self.files if file.name == name), None)
+
+    def missing(self, present: set[str]) -> list[str]:
+        """The required files that `present` lacks, alternatives counted."""
+        lacking = []
+        for file in self.files:
+            if file.required and file.name not in present:
+                others = [other.name for other in self.files if other.replaces == file.name]
+                if not others or not set(others) <= present:
+                    lacking.append(file.name)
+        return lacking
+
+
+@functools.cache
+def locked_bundles() -> dict[str, LockedBundle]:
+    """Every bundle of the lock file by name."""
+    document = json.loads(files("backend.weights").joinpath("lock.json").read_text("utf-8"))
+    licences = {name: Licence(**entry) for name, entry in document["licences"].items()}
+    return {name: _bundle(name, entry, licences) for name, entry in document["bundles"].items()}
+
+
+def locked(name: str) -> LockedBundle:
+    """The bundle `name`; raises `FleximoError` (`unknown_bundle`) that lists the names there are."""
+    bundles = locked_bundles()
+    if name not in bundles:
+        raise FleximoError(
+            f"There are no weights called {name!r}.",
+            code="unknown_bundle",
+            remedy=f"Choose one of: {', '.join(bundles)}.",
+        )
+    return bundles[name]
+
+
+def _bundle(name: str, entry: dict[str, Any], licences: dict[str, Licence]) -> LockedBundle:
+    base = entry.get("base_url", "")
+    rows = []
+    for row in entry["files"]:
+        known = {"size": None, "sha256": None} | row
+        url = known.pop("url", base + known["name"] if base else None)
+        rows.append(LockedFile(**(known | {"url": url, "licence": licences[known["licence"]]})))
+    return LockedBundle(
+        name=name,
+        title=entry["title"],
+        giver=entry["giver"],
+        page=entry["page"],
+        gated=entry["gated"],
+        by_hand=entry.get("by_hand", ""),
+        files=tuple(rows),
+    )

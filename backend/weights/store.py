@@ -1,0 +1,167 @@
+"""The bundles on this machine: where they lie, whether they are whole, and how far each file is known.
+
+Every bundle has a folder with a record of what was put there. Knows no network and no file format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.weights.lock import LockedBundle, LockedFile, locked
+from fleximo.data_folder import data_folder
+from fleximo.errors import FleximoError
+from fleximo.files import read_json, write_json
+
+__all__ = ["RECORD", "Bundle", "available", "bundle", "file_sha256", "is_verified", "models_folder", "write_record"]
+
+RECORD = "fleximo-bundle.json"
+_VERSION = 1
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Weights that lie ready. `state` is the least of its files':
+
+    "verified": every file with numbers in it is, by sha256, what its giver published; "unverified": for at least one
+    no sum is published, or another file lies there; "stand_in": made by the test script, with shapes that are right
+    and values that are not.
+    """
+
+    name: str
+    folder: Path
+    state: str
+    sha256: Mapping[str, str]  # by relative file name, with slashes
+
+    def file(self, relative: str) -> Path:
+        """The path of a file of the bundle; raises `FleximoError` (`weights_missing`) where it lacks it."""
+        if relative not in self.sha256:
+            raise _missing(self.name, f"lack {relative}")
+        return self.folder / relative
+
+
+def models_folder() -> Path:
+    """Where the bundles lie: `$FLEXIMO_MODELS`, else `models` in the data folder."""
+    chosen = os.environ.get("FLEXIMO_MODELS")
+    return Path(chosen).expanduser().absolute() if chosen else data_folder() / "models"
+
+
+def bundle(name: str) -> Bundle:
+    """The weights called `name`, whole.
+
+    A file is read through only when its size or date differ from the record: then its sum is taken anew. Raises
+    `FleximoError`: `unknown_bundle`, or `weights_missing` with the command that gets them.
+    """
+    known = locked(name)
+    folder = models_folder() / name
+    present = _present(known, folder)
+    lacking = known.missing(set(present))
+    if not present:
+        raise _missing(name, f"are not in {folder}")
+    if lacking:
+        raise _missing(name, f"in {folder} lack {', '.join(lacking)}")
+    with _lock:
+        record = _read_record(folder)
+        entries = {relative: _entry(folder / relative, record["files"].get(relative)) for relative in present}
+        if entries != record["files"]:
+            record = record | {"files": entries}
+            _try_to_write(folder, record)
+    return Bundle(
+        name, folder, _state(known, record), {relative: entry["sha256"] for relative, entry in entries.items()}
+    )
+
+
+def available(name: str) -> bool:
+    """Whether every required file of the bundle is there; reads none of them."""
+    known = locked(name)
+    present = _present(known, models_folder() / name)
+    return bool(present) and not known.missing(set(present))
+
+
+def write_record(folder: Path, origin: str, sources: Mapping[str, str | None] | None = None) -> None:
+    """Writes down what lies in a bundle's `folder` and where it came from: "pulled", "imported" or "stand_in".
+
+    `sources` holds, for files made from a checkpoint or an archive, the sha256 of that.
+    """
+    known = locked(folder.name)
+    files = {
+        relative: _entry(folder / relative, None) | {"source_sha256": (sources or {}).get(relative)}
+        for relative in _present(known, folder)
+    }
+    write_json(folder / RECORD, {"format_version": _VERSION, "origin": origin, "files": files})
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's content."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FleximoError(f"{path} cannot be read: {error.strerror or error}.", code="unreadable_file") from None
+
+
+def _present(known: LockedBundle, folder: Path) -> list[str]:
+    return [file.name for file in known.files if (folder / file.name).is_file()]
+
+
+def _entry(path: Path, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Size, date and sum of a file; the sum is taken from `before` where size and date are still the same."""
+    found = path.stat()
+    if before is not None and (before["size"], before["mtime_ns"]) == (found.st_size, found.st_mtime_ns):
+        return before
+    return {
+        "size": found.st_size,
+        "mtime_ns": found.st_mtime_ns,
+        "sha256": file_sha256(path),
+        "source_sha256": None,
+    }
+
+
+def _state(known: LockedBundle, record: dict[str, Any]) -> str:
+    if record["origin"] == "stand_in":
+        return "stand_in"
+    files = [known.file(relative) for relative in record["files"]]
+    checked = [is_verified(file, record["files"][file.name]) for file in files if file and file.is_weights]
+    return "verified" if all(checked) else "unverified"
+
+
+def is_verified(file: LockedFile, entry: Mapping[str, Any]) -> bool:
+    """Whether the file, or what it was made from, has the published sum."""
+    if file.sha256 is None:
+        return False
+    return bool(file.sha256 == entry["sha256" if file.is_whole_download else "source_sha256"])
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    empty: dict[str, Any] = {"format_version": _VERSION, "origin": "placed by hand", "files": {}}
+    if not (folder / RECORD).is_file():
+        return empty
+    try:
+        record = read_json(folder / RECORD)
+        for entry in record["files"].values():
+            _ = entry["size"], entry["mtime_ns"], entry["sha256"], entry["source_sha256"]
+        return {"format_version": _VERSION, "origin": str(record["origin"]), "files": dict(record["files"])}
+    except (FleximoError, KeyError, TypeError, AttributeError):
+        return empty
+
+
+def _try_to_write(folder: Path, record: dict[str, Any]) -> None:
+    """The record saves time only: a folder that may not be written is no reason to stop."""
+    try:
+        write_json(folder / RECORD, record)
+    except FleximoError:
+        return
+
+
+def _missing(name: str, what: str) -> FleximoError:
+    return FleximoError(
+        f"The weights of {name} {what}.",
+        code="weights_missing",
+        remedy=f"Get them with `fleximo models pull {name}`, or `fleximo models import {name} FILE` if you have them.",
+    )

@@ -1,0 +1,115 @@
+"""Bundles on disk: what is there, what is missing, and how far each is trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import types
+from pathlib import Path
+
+import pytest
+
+from backend import weights
+from backend.weights import lock, store
+from fleximo import FleximoError
+from tests.fixtures import make_standin_weights, standins
+
+
+@pytest.fixture(autouse=True)
+def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEXIMO_MODELS", str(tmp_path))
+
+
+def place(folder: Path, name: str) -> Path:
+    """The required files of a bundle, with made-up content."""
+    for file in weights.locked(name).files:
+        if file.required:
+            path = folder / name / file.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.name.encode())
+    return folder / name
+
+
+def test_nothing_is_there_at_first() -> None:
+    for name in weights.locked_bundles():
+        assert not weights.available(name)
+        with pytest.raises(FleximoError, match=f"fleximo models pull {name}") as caught:
+            weights.bundle(name)
+        assert caught.value.code == "weights_missing"
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(FleximoError, match="mimicmotion") as caught:
+        weights.bundle("mimic")
+    assert caught.value.code == "unknown_bundle"
+
+
+def test_a_half_bundle_names_what_it_lacks(tmp_path: Path) -> None:
+    (place(tmp_path, "svd") / "vae/diffusion_pytorch_model.fp16.safetensors").unlink()
+    assert not weights.available("svd")
+    with pytest.raises(FleximoError, match=r"lack vae/diffusion_pytorch_model\.fp16\.safetensors"):
+        weights.bundle("svd")
+
+
+def test_files_placed_by_hand_are_unverified_and_summed(tmp_path: Path) -> None:
+    folder = place(tmp_path, "dwpose")
+    found = weights.bundle("dwpose")
+    assert found.state == "unverified"
+    assert found.file("pose.onnx") == folder / "pose.onnx"
+    assert found.sha256["pose.onnx"] == hashlib.sha256(b"pose.onnx").hexdigest()
+    with pytest.raises(FleximoError, match=r"lack other\.onnx"):
+        found.file("other.onnx")
+
+
+def test_a_file_with_the_published_sum_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published(monkeypatch, "dwpose")
+    folder = place(tmp_path, "dwpose")
+    assert weights.bundle("dwpose").state == "verified"
+    (folder / "pose.onnx").write_bytes(b"other pose")
+    assert weights.bundle("dwpose").state == "unverified"
+    assert weights.bundle("dwpose").sha256["pose.onnx"] == hashlib.sha256(b"other pose").hexdigest()
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = place(tmp_path, "dwpose")
+    weights.bundle("dwpose")
+    monkeypatch.setattr(store, "file_sha256", lambda path: pytest.fail(f"{path} was read again"))
+    weights.bundle("dwpose")
+    os.utime(folder / "pose.onnx", ns=(1, 1))
+    with pytest.raises(pytest.fail.Exception, match="read again"):
+        weights.bundle("dwpose")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"origin": "x", "files": {"pose.onnx": {"size": 9}}}', "\0"])
+def test_a_broken_record_costs_only_time(tmp_path: Path, content: str) -> None:
+    folder = place(tmp_path, "dwpose")
+    (folder / store.RECORD).write_text(content)
+    assert weights.bundle("dwpose").state == "unverified"
+
+
+def test_stand_ins_say_so_whatever_their_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published(monkeypatch, "dwpose")
+    maker = types.ModuleType("maker")
+    maker.make = lambda folder, *, tiny: [  # type: ignore[attr-defined]
+        (folder / name).write_bytes(name.encode()) for name in ("detector.onnx", "pose.onnx")
+    ]
+    monkeypatch.setattr(make_standin_weights, "makers", lambda: ["dwpose"])
+    monkeypatch.setattr(importlib, "import_module", {f"{standins.__name__}.dwpose": maker}.__getitem__)
+    for _ in range(2):  # the second takes the first one's place
+        make_standin_weights.make_standins(["dwpose"], tmp_path, tiny=True)
+        assert weights.bundle("dwpose").state == "stand_in"
+    (tmp_path / "dwpose" / store.RECORD).unlink()
+    with pytest.raises(FleximoError, match="left alone"):
+        make_standin_weights.make_standins(["dwpose"], tmp_path, tiny=True)
+
+
+def published(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As if the sums of what `place` writes had been published."""
+    real = weights.locked(name)
+    files = tuple(
+        lock.LockedFile(**{**vars(file), "sha256": hashlib.sha256(file.name.encode()).hexdigest()})
+        for file in real.files
+    )
+    changed = lock.LockedBundle(**{**vars(real), "files": files})
+    monkeypatch.setattr(store, "locked", lambda wanted: changed if wanted == name else lock.locked(wanted))
