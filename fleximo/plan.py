@@ -97,6 +97,7 @@ class MotionPlan:
     segments: tuple[Segment, ...]
     seed: int = 0
     notices: tuple[Notice, ...] = ()  # e.g. unmatched_text
+    setting: str = ""  # looks and place, as far as the text told them apart: for a video model's prompt, not for motion
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", tuple(self.segments))
@@ -116,11 +117,13 @@ class MotionPlan:
         return replace(self, seed=seed)
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        document = {
             "segments": [segment.to_json() for segment in self.segments],
             "seed": self.seed,
             "warnings": [notice.to_json() for notice in self.notices],
         }
+        # Only where there is one: readers of the first version refuse what they do not know.
+        return document | {"setting": self.setting} if self.setting else document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> MotionPlan:
@@ -128,6 +131,6 @@ class MotionPlan:
         try:
             segments = tuple(Segment.from_json(segment) for segment in document["segments"])
             notices = tuple(Notice.from_json(notice) for notice in document.get("warnings", ()))
-            return cls(segments, int(document.get("seed", 0)), notices)
+            return cls(segments, int(document.get("seed", 0)), notices, str(document.get("setting", "")))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FleximoError(f"The plan cannot be read: {error!r}.") from None

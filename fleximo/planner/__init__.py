@@ -6,15 +6,14 @@ Text -> tokens (`forms`) -> units (`reading`, `amounts`) -> steps (`ordering`) -
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from dataclasses import replace
 
-from fleximo.errors import FleximoError, Notice
-from fleximo.moves.lexicon import LEXICON
-from fleximo.plan import MOVES, MotionPlan
+from fleximo.errors import FleximoError
+from fleximo.plan import MotionPlan
 from fleximo.planner.forms import Token, normalized, tokenize
-from fleximo.planner.ordering import Step, ordered_steps
+from fleximo.planner.notices import plan_notices, remedy
+from fleximo.planner.ordering import ordered_steps
 from fleximo.planner.reading import read_units
 from fleximo.planner.timing import timed_segments
 from fleximo.planner.units import Unit
@@ -61,7 +60,7 @@ class RulePlanner:
         matched = _matched(units, tokens)
         return MotionPlan(
             tuple(replace(segment, matched=matched) for segment in segments),
-            notices=tuple(_notices(unmatched, steps)) + tuple(notices),
+            notices=plan_notices(unmatched, steps) + tuple(notices),
         )
 
 
@@ -99,44 +98,6 @@ def _matched(units: list[Unit], tokens: list[Token]) -> float:
     return round(1.0 - len(lost) / total, 3) if total else 1.0
 
 
-def _nearest_moves(words: list[str], count: int = 3) -> list[str]:
-    """The moves whose words are spelled most like any of `words`."""
-    spelled = {word: entry.move for entry in LEXICON.values() for word in (entry.move, *entry.verbs, *entry.nouns)}
-    scored = [
-        (difflib.SequenceMatcher(None, word.lower(), known).ratio(), move)
-        for word in words[:12]
-        for known, move in spelled.items()
-    ]
-    ranked = [move for _, move in sorted(scored, key=lambda pair: (-pair[0], MOVES.index(pair[1])))]
-    return list(dict.fromkeys(ranked or MOVES))[:count]
-
-
-def _remedy(words: list[str]) -> str:
-    nearest = ", ".join(_nearest_moves(words))
-    return f"The moves nearest in spelling are {nearest}; all moves are {', '.join(MOVES)}."
-
-
-def _notices(unmatched: list[str], steps: list[Step]) -> list[Notice]:
-    notices = []
-    if unmatched:
-        quoted = ", ".join(f'"{words}"' for words in unmatched)
-        heads = [words.split()[0] for words in unmatched]
-        notices.append(
-            Notice("unmatched_text", f"Not understood and left out of the motion: {quoted}.", _remedy(heads))
-        )
-    for before, step in zip(steps, steps[1:]):
-        if step.clash:
-            moves = f"{before.base.entry.move} and {step.base.entry.move}"
-            notices.append(
-                Notice(
-                    "unmatched_text",
-                    f"{moves} need the same limbs and cannot go on at the same time; they follow each other.",
-                    "Combine a move of the legs with one of the arms or the head.",
-                )
-            )
-    return notices
-
-
 def _nothing_matched(text: str, tokens: list[Token], unmatched: list[str]) -> FleximoError:
     words = [token.text for token in tokens if token.kind == "word" and token.text not in _ENGLISH]
     if not words:
@@ -149,7 +110,7 @@ def _nothing_matched(text: str, tokens: list[Token], unmatched: list[str]) -> Fl
     foreign = any(word in FOREIGN_WORDS for word in words) and not any(token.text in _ENGLISH for token in tokens)
     hint = " The text seems not to be English, the only language the rule planner reads." if foreign else ""
     heads = [words.split()[0] for words in unmatched] or words
-    return FleximoError(f'No known move in "{quoted}".{hint}', code="unmatched_text", remedy=_remedy(heads))
+    return FleximoError(f'No known move in "{quoted}".{hint}', code="unmatched_text", remedy=remedy(heads))
 
 
 def _refuse_other_languages(text: str, tokens: list[Token]) -> None:

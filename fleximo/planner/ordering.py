@@ -12,7 +12,7 @@ from fleximo.errors import FleximoError
 from fleximo.moves.lexicon import LEXICON
 from fleximo.planner.units import Action, Modifiers, Unit
 
-__all__ = ["Step", "ordered_steps"]
+__all__ = ["Step", "lay_or_follow", "ordered_steps"]
 
 _MOST_STEPS = 1200  # the longest plan, filled with the shortest segments
 _REACH = {"body": 4, "upper": 3, "arms": 2, "arm": 1, "head": 0}  # how much of the body a move takes
@@ -235,7 +235,7 @@ class _Sentence:
         fresh: list[Step] = []
         for action in unit.actions:
             if fresh and action.link != "next":
-                _lay_or_follow(fresh, [action], firmly=False)
+                lay_or_follow(fresh, [action], firmly=False)
             else:
                 fresh.append(Step(action))
         return fresh
@@ -247,10 +247,10 @@ class _Sentence:
         first = fresh[0]
         soft = first.base.link != "next" or self.goes_along(unit)
         if "together" in unit.marks and self.steps:
-            _lay_or_follow(self.steps, [first.base, *first.layers], firmly=True)
+            lay_or_follow(self.steps, [first.base, *first.layers], firmly=True)
             fresh = fresh[1:]
         elif soft and self.steps and not self.over:
-            _lay_or_follow(self.steps, [first.base, *first.layers], firmly=False)
+            lay_or_follow(self.steps, [first.base, *first.layers], firmly=False)
             fresh = fresh[1:]
         elif self.steps and self.stands(self.steps[-1]) and "and" in unit.marks:
             self.steps.pop()
@@ -259,7 +259,7 @@ class _Sentence:
             over, self.over = self.over, []
             rest = self.steps[-len(fresh) + 1 :] if len(fresh) > 1 else []
             del self.steps[len(self.steps) - len(rest) :]
-            _lay_or_follow(self.steps, over, firmly=self.over_firmly, before=True)
+            lay_or_follow(self.steps, over, firmly=self.over_firmly, before=True)
             self.steps.extend(rest)
 
     def stands(self, step: Step) -> bool:
@@ -285,13 +285,13 @@ class _Sentence:
             self.over.extend(unit.actions)
             self.over_firmly = True
         elif self.steps:
-            _lay_or_follow(self.steps, unit.actions, firmly=True)
+            lay_or_follow(self.steps, unit.actions, firmly=True)
         else:
             self.steps.extend(self.new_steps(unit))
 
     def join_last_two(self) -> None:
         last = self.steps.pop()
-        _lay_or_follow(self.steps, [last.base, *last.layers], firmly=True)
+        lay_or_follow(self.steps, [last.base, *last.layers], firmly=True)
 
 
 def _refuse_too_many(steps: list[Step]) -> None:
@@ -307,7 +307,7 @@ def _refuse_too_many(steps: list[Step]) -> None:
 # -- layers ------------------------------------------------------------------------------------------------------------
 
 
-def _lay_or_follow(steps: list[Step], actions: list[Action], *, firmly: bool, before: bool = False) -> None:
+def lay_or_follow(steps: list[Step], actions: list[Action], *, firmly: bool, before: bool = False) -> None:
     """Plays `actions` together with the last step; where the joints do not allow it, one after another."""
     for action in actions:
         joined = _joined(steps[-1], action)

@@ -40,6 +40,13 @@ def test_the_document_is_the_documented_one():
     assert document["segments"][0]["side"] is None
 
 
+def test_the_setting_is_written_where_there_is_one():
+    plan = MotionPlan((Segment("wave", 2.0),), setting="a woman in a park")
+    assert plan.to_json()["setting"] == "a woman in a park"
+    assert MotionPlan.from_json(plan.to_json()) == plan
+    assert MotionPlan.from_json({"segments": [{"move": "wave", "seconds": 1}]}).setting == ""
+
+
 def test_all_32_moves_are_known():
     assert len(MOVES) == len(set(MOVES)) == 32
     assert {"idle", "jumping_jacks", "spin_dance", "golf_swing", "drink"} <= set(MOVES)
