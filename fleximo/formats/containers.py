@@ -1,0 +1,127 @@
+"""Bytes of files that nobody vouches for: size limits, zip archives and compressed streams.
+
+Everything is bounded before it is unpacked, so that a small file never becomes a large memory. Knows no motions.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fleximo.errors import FleximoError
+
+__all__ = ["LIMIT_BYTES", "Archive", "damaged", "guarded", "read_limited", "unpacked"]
+
+LIMIT_BYTES = 128 * 2**20  # of a file, and of what it unpacks to: ten minutes of AMASS at 120 fps are 96 MB
+_MAX_MEMBERS = 4096
+_XZ_MEMORY = 96 * 2**20  # what the strongest preset of xz asks for, and a little more
+_SIGNATURES = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x5d\x00\x00": "lzma"}
+
+
+def damaged(what: str, why: object) -> FleximoError:
+    """The error for a file whose bytes do not make sense."""
+    told = " ".join(str(why).split())[:160] or type(why).__name__
+    return FleximoError(
+        f"The {what} cannot be read: {told}.", code="unreadable_file", remedy="Is the file complete? Save it again."
+    )
+
+
+@contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Tells whatever goes wrong while strange bytes are taken apart as one `FleximoError`."""
+    try:
+        yield
+    except FleximoError:
+        raise
+    except MemoryError:
+        raise damaged(what, "it asks for more memory than there is") from None
+    except (
+        ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, RecursionError,
+        RuntimeError, SyntaxError, TypeError, ValueError, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        raise damaged(what, error) from None
+
+
+def read_limited(path: Path, what: str = "file") -> bytes:
+    """The content of a regular file of at most `LIMIT_BYTES`."""
+    try:
+        if not path.is_file():
+            raise FleximoError(f"{path} is no file.", code="unreadable_file", remedy="Is the name right?")
+        with path.open("rb") as file:
+            content = file.read(LIMIT_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise FleximoError(f"{path} cannot be read: {error}.", code="unreadable_file") from None
+    _check_size(len(content), what)
+    return content
+
+
+def _check_size(count: int, what: str) -> None:
+    if count > LIMIT_BYTES:
+        raise FleximoError(
+            f"The {what} holds more than {LIMIT_BYTES >> 20} MB, more than any motion of ten minutes.",
+            code="file_too_large",
+            remedy="Cut it into shorter clips, or lower its frame rate.",
+        )
+
+
+class Archive:
+    """A zip archive whose members together unpack to at most `LIMIT_BYTES`."""
+
+    def __init__(self, content: bytes, what: str) -> None:
+        self.what = what
+        with guarded(what):
+            # zipfile makes an object of every entry before one can count them.
+            if content.count(b"PK\x01\x02") > _MAX_MEMBERS:
+                raise ValueError(f"it has more than {_MAX_MEMBERS} parts")
+            self._zip = zipfile.ZipFile(io.BytesIO(content))
+            self._members = {member.filename: member for member in self._zip.infolist()}
+            _check_size(sum(member.file_size for member in self._members.values()), what)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._members)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one member, its checksum compared."""
+        with guarded(self.what):
+            member = self._members[name]
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError("it is packed in a way that is not read (neither stored nor deflated)")
+            return self._zip.read(member)
+
+
+def unpacked(content: bytes, what: str) -> bytes:
+    """`content` without its zlib, gzip, bz2, xz or lzma packing; other bytes come back as they are."""
+    packing = next((name for start, name in _SIGNATURES.items() if content.startswith(start)), "")
+    zlib_header = len(content) > 2 and content[0] == 0x78 and (content[0] << 8 | content[1]) % 31 == 0
+    if not packing and not zlib_header:
+        return content
+    with guarded(what):
+        return _drained(content, packing, what)
+
+
+def _drained(content: bytes, packing: str, what: str) -> bytes:
+    if packing in ("", "gzip"):
+        stream = zlib.decompressobj(wbits=31 if packing == "gzip" else 15)
+        result = stream.decompress(content, LIMIT_BYTES + 1)
+        finished = stream.eof
+    elif packing == "bz2":
+        import bz2  # absent from some builds of Python, and seldom needed
+
+        burrows = bz2.BZ2Decompressor()
+        result = burrows.decompress(content, LIMIT_BYTES + 1)
+        finished = burrows.eof
+    else:
+        markov = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=_XZ_MEMORY)
+        result = markov.decompress(content, LIMIT_BYTES + 1)
+        finished = markov.eof or packing == "lzma"
+    _check_size(len(result), what)
+    if not finished:
+        raise ValueError("its end is missing")
+    return result
