@@ -40,10 +40,11 @@ class LockedFile:
     size: int | None
     sha256: str | None
     licence: Licence
-    member: str | None = None  # the name inside the archive that `url` gives
+    archive: str | None = None  # what the archive that `url` gives is called
+    member: str | None = None  # the name inside that archive
     convert: str | None = None  # module:function that makes this file of the checkpoint
     manifest: str | None = None  # tensor names and shapes, by which `import` knows the file
-    replaces: str | None = None  # this file and its like may stand in the place of that required one
+    replaces: tuple[str, ...] = ()  # required files in whose place this one may lie, with the others that name them
     required: bool = True
 
     @property
@@ -84,7 +85,7 @@ class LockedBundle:
         lacking = []
         for file in self.files:
             if file.required and file.name not in present:
-                others = [other.name for other in self.files if other.replaces == file.name]
+                others = [other.name for other in self.files if file.name in other.replaces]
                 if not others or not set(others) <= present:
                     lacking.append(file.name)
         return lacking
@@ -114,9 +115,12 @@ def _bundle(name: str, entry: dict[str, Any], licences: dict[str, Licence]) -> L
     base = entry.get("base_url", "")
     rows = []
     for row in entry["files"]:
-        known = {"size": None, "sha256": None} | row
-        url = known.pop("url", base + known["name"] if base else None)
-        rows.append(LockedFile(**(known | {"url": url, "licence": licences[known["licence"]]})))
+        url = row.get("url", base + row["name"])
+        rows.append(
+            LockedFile(
+                **(row | {"url": url, "licence": licences[row["licence"]], "replaces": tuple(row.get("replaces", ()))})
+            )
+        )
     return LockedBundle(
         name=name,
         title=entry["title"],
