@@ -5,8 +5,9 @@ Reads evaluated poses, so that hand edits, constraints, drivers and layers all c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -22,9 +23,10 @@ from fleximo.timing import as_fps
 from . import axes
 from .armature import CONTACTS, bone_names, rest_heads, rest_quaternions
 
-__all__ = ["MOST_FRAMES", "rig_of", "sample_motion", "scene_fps"]
+__all__ = ["MOST_FRAMES", "pose_now", "rig_of", "sample_motion", "sampling_steps", "scene_fps"]
 
 MOST_FRAMES = 20_000
+_FRAMES_A_STEP = 8
 _SAME_M = 1e-5
 
 
@@ -49,37 +51,76 @@ def sample_motion(scene: Any, armature: Any, start: int, stop: int) -> Motion:
     The scene's current frame is as before afterwards. Raises `FleximoError` for an empty or too long range and for
     an armature that lacks bones.
     """
+    steps = sampling_steps(lambda: (scene, armature), start, stop)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            motion: Motion = end.value
+            return motion
+
+
+def sampling_steps(look_up: Callable[[], tuple[Any, Any]], start: int, stop: int) -> Generator[float, None, Motion]:
+    """`sample_motion` a few frames at a time; yields how much is done, 0..1.
+
+    `look_up` gives (scene, armature) at every step, because undo and file loading replace both.
+    """
     if not 0 < stop - start <= MOST_FRAMES:
         raise FleximoError(
             f"The frames {start} to {stop - 1} are {max(0, stop - start)} frames; 1 to {MOST_FRAMES} were expected.",
             remedy="Set the take's first and last frame.",
         )
+    scene, armature = look_up()
+    rig, fps = rig_of(armature), scene_fps(scene)
+    rests = rest_quaternions(armature, rig.joint_names)
+    frames: list[_Frame] = []
+    for first in range(start, stop, _FRAMES_A_STEP):
+        scene, armature = look_up()
+        with _frame_kept(scene):
+            for frame in range(first, min(first + _FRAMES_A_STEP, stop)):
+                scene.frame_set(frame)
+                frames.append(_read(armature, rig))
+        yield len(frames) / (stop - start)
+    return _motion_from_poses(rig, frames, rests, fps)
+
+
+def pose_now(scene: Any, armature: Any) -> Motion:
+    """What the armature shows at this moment, keyed or not, as a motion of one frame."""
     rig = rig_of(armature)
-    names = rig.joint_names
-    order = [armature.pose.bones.find(name) for name in names]
-    matrices = np.empty((stop - start, len(armature.pose.bones), 16), dtype=np.float32)
-    worlds = np.empty((stop - start, 4, 4))
-    contacts = np.zeros((stop - start, 2), dtype=bool)
-    with _frame_kept(scene):
-        for row, frame in enumerate(range(start, stop)):
-            scene.frame_set(frame)
-            posed = armature.evaluated_get(bpy.context.evaluated_depsgraph_get())
-            posed.pose.bones.foreach_get("matrix", matrices[row].reshape(-1))
-            worlds[row] = posed.matrix_world
-            contacts[row] = [bool(posed.pose.bones[names[0]].get(contact, False)) for contact in CONTACTS]
+    return _motion_from_poses(
+        rig, [_read(armature, rig)], rest_quaternions(armature, rig.joint_names), scene_fps(scene)
+    )
+
+
+@dataclass(frozen=True)
+class _Frame:
+    poses: Any  # (J,4,4) in the armature's axes
+    world: Any  # (4,4) of the armature object
+    contacts: list[bool]
+
+
+def _read(armature: Any, rig: Rig) -> _Frame:
+    """The evaluated pose at the scene's current frame."""
+    posed = armature.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    bones = posed.pose.bones
+    matrices = np.empty((len(bones), 4, 4), dtype=np.float32)
+    bones.foreach_get("matrix", matrices.reshape(-1))
+    order = [bones.find(name) for name in rig.joint_names]
+    contacts = [bool(bones[rig.joint_names[0]].get(contact, False)) for contact in CONTACTS]
     # Blender stores matrices by column.
-    poses = matrices.reshape(len(matrices), -1, 4, 4)[:, order].swapaxes(2, 3).astype(np.float64)
-    return _motion_from_poses(rig, poses, worlds, contacts, rest_quaternions(armature, names), scene_fps(scene))
+    return _Frame(matrices[order].swapaxes(1, 2).astype(np.float64), np.array(posed.matrix_world), contacts)
 
 
-def _motion_from_poses(rig: Rig, poses: Any, worlds: Any, contacts: Any, rests: Any, fps: Fraction) -> Motion:
-    """`poses` (T,J,4,4) in the armature's axes, `worlds` (T,4,4) of the armature object, `rests` (J,4)."""
+def _motion_from_poses(rig: Rig, frames: list[_Frame], rests: Any, fps: Fraction) -> Motion:
+    """`rests` (J,4): how the bones lie in the rest pose."""
+    poses, worlds = np.stack([frame.poses for frame in frames]), np.stack([frame.world for frame in frames])
     turned = rot.multiply(_rotation(poses), rot.conjugate(rests))
     turned = axes.quaternions_from_blender(rot.multiply(_rotation(worlds)[:, None], turned))
     local = turned.copy()
     local[:, 1:] = rot.multiply(rot.conjugate(turned[:, rig.parents[1:]]), turned[:, 1:])
-    root = (worlds @ poses[:, 0])[:, :3, 3]
-    return Motion(rot.continuous(rot.normalise(local)), axes.points_from_blender(root), fps, contacts, rig)
+    root = axes.points_from_blender((worlds @ poses[:, 0])[:, :3, 3])
+    contacts = np.array([frame.contacts for frame in frames])
+    return Motion(rot.continuous(rot.normalise(local)), root, fps, contacts, rig)
 
 
 def _rotation(matrices: Any) -> Any:

@@ -1,7 +1,8 @@
 """Work that must not hold Blender up: one worker thread, small typed messages, and a pump on the main thread.
 
 The worker runs tasks as generators and turns to the next one at each yield, so that a render that is waited for does
-not hold up a detection. It never sees bpy. Results land on the main thread, in `pump`.
+not hold up a detection. It never sees bpy. What reads or writes Blender runs on the main thread, in `pump`, a short
+step at a time.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Any
 
 from fleximo.errors import Cancelled, FleximoError
 
-__all__ = ["Done", "Failed", "Message", "Progress", "Report", "Session", "Task", "Work", "as_fleximo_error"]
+__all__ = ["Done", "Failed", "Message", "Progress", "Report", "Session", "Steps", "Task", "Work", "as_fleximo_error"]
 
 TICK_S = 0.1
 _LONGEST_TICK_S = 0.05
 _PAUSE_S = 0.05  # between two rounds of the worker over tasks that wait
 _JOIN_S = 3.0
+_GATHERED = 0.1  # of the progress bar, where a task reads Blender before it works
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,23 @@ class Report:
 
 
 Work = Callable[[Report], Generator[None, None, Any]]
+Steps = Generator[float, None, Any]  # on the main thread, each step a few ms; yields how much is done, 0..1
 
 
 @dataclass(eq=False)
 class Task:
-    """`work` runs on the worker thread; `land` takes its result on the main thread and says what happened."""
+    """`work` runs on the worker thread; `land` takes its result on the main thread and says what happened.
+
+    Where more is to be read from Blender than a few ms allow, `gather` reads it in steps and returns the work; where
+    more is to be written, `land` returns steps whose result is the sentence. Steps that are stopped half-way are
+    closed, and undo in their `finally` what they began.
+    """
 
     kind: str  # one task of a kind runs at a time
     title: str  # for the panel: "Rendering Take 1"
-    work: Work
-    land: Callable[[Any], str]
+    work: Work | None
+    land: Callable[[Any], str | Steps]
+    gather: Callable[[], Steps] | None = None
     changes_file: bool = True  # whether landing is worth an undo step
     asks_server: bool = False  # whether its success shows that the server answers
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -92,6 +101,7 @@ class Task:
     detail: str = ""
     message: str = ""  # what `land` said
     ended: bool = False
+    steps: Steps | None = None  # gathering or landing
 
 
 class Session:
@@ -113,6 +123,12 @@ class Session:
         if other is not None:
             raise FleximoError(f"{other.title} has not ended yet.", code="busy", remedy="Wait for it or cancel it.")
         self.tasks[task.key] = task
+        if task.gather is not None:
+            task.steps = task.gather()
+        else:
+            self._hand_over(task)
+
+    def _hand_over(self, task: Task) -> None:
         if self._thread is None or not self._thread.is_alive():
             arguments = (self._inbox, self._outbox)
             self._thread = threading.Thread(target=_worker, args=arguments, name="fleximo", daemon=True)
@@ -128,7 +144,7 @@ class Session:
         return len(asked)
 
     def pump(self) -> list[Task]:
-        """Takes in what the worker sent, for at most a tick; lands results. Returns the tasks that changed."""
+        """Takes in what the worker sent and goes on with steps, for at most a tick. Returns the tasks that changed."""
         deadline = time.perf_counter() + _LONGEST_TICK_S
         changed: dict[str, Task] = {}
         while time.perf_counter() < deadline:
@@ -140,22 +156,66 @@ class Session:
             if task is not None:
                 changed[task.key] = task
                 self._take_in(task, message)
+        for task in list(self.tasks.values()):
+            if task.steps is not None:
+                changed[task.key] = task
+                self._step(task, deadline)
         return list(changed.values())
 
     def _take_in(self, task: Task, message: Message) -> None:
         if isinstance(message, Progress):
-            task.fraction = message.fraction
+            share = 0.0 if task.gather is None else _GATHERED
+            task.fraction = share + (1.0 - share) * message.fraction
             task.text = "Stopping..." if task.stop.is_set() else message.text
-            return
-        del self.tasks[task.key]
-        if isinstance(message, Failed):
-            task.error, task.detail = message.error, message.detail
+        elif isinstance(message, Failed):
+            self._end(task, message.error, message.detail)
         else:
+            self._guarded(task, lambda: self._land(task, message.result))
+
+    def _land(self, task: Task, result: Any) -> None:
+        told = task.land(result)
+        if isinstance(told, str):
+            task.message = told
+            self._end(task)
+        else:
+            task.steps = told
+
+    def _step(self, task: Task, deadline: float) -> None:
+        """One step at least, and more until `deadline`; afterwards the work begins, or the task has landed."""
+        steps, landing = task.steps, task.work is not None
+        assert steps is not None
+
+        def go_on() -> None:
+            if task.stop.is_set():
+                steps.close()
+                raise Cancelled
             try:
-                task.message = task.land(message.result)
-            except Exception as error:
-                task.error, task.detail = as_fleximo_error(error), traceback.format_exc()
-        task.ended = True
+                while True:
+                    fraction = next(steps)
+                    if not landing:
+                        task.fraction = _GATHERED * fraction
+                    if time.perf_counter() >= deadline:
+                        return
+            except StopIteration as end:
+                task.steps = None
+                if landing:
+                    task.message = end.value
+                    self._end(task)
+                else:
+                    task.work = end.value
+                    self._hand_over(task)
+
+        self._guarded(task, go_on)
+
+    def _guarded(self, task: Task, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._end(task, as_fleximo_error(error), traceback.format_exc())
+
+    def _end(self, task: Task, error: FleximoError | None = None, detail: str = "") -> None:
+        del self.tasks[task.key]
+        task.error, task.detail, task.steps, task.ended = error, detail, None, True
 
     def finish(self, task: Task, timeout_s: float = 3600.0, watch: Callable[[Task], None] | None = None) -> str:
         """Waits until the begun `task` has ended; returns what its landing said, raises its error."""
@@ -206,6 +266,7 @@ def _worker(inbox: queue.SimpleQueue[tuple[Task, Report] | None], outbox: queue.
             if item is None:
                 return
             task, report = item
+            assert task.work is not None
             active.append((task.key, task.work(report)))
         for entry in list(active):
             key, steps = entry

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -23,7 +23,16 @@ from fleximo.take import Take
 
 from .properties import forget_fit, forget_person
 
-__all__ = ["appearance", "camera_of", "person_of", "store_camera", "store_person", "take_of"]
+__all__ = [
+    "appearance",
+    "camera_of",
+    "fit_of",
+    "keep_fit",
+    "person_of",
+    "store_camera",
+    "store_person",
+    "take_of",
+]
 
 
 def store_person(take: Any, person: Person, photo_digest: str) -> None:
@@ -55,42 +64,47 @@ def camera_of(take: Any) -> tuple[Camera, Framing]:
     return Camera.from_bytes(base64.b64decode(take.fitted_camera)), Framing.from_json(json.loads(take.framing))
 
 
-def take_of(take: Any, motion: Motion, photo: bytes) -> Take:
-    """`motion` done by the take's person; `job()` of the result freezes it and may be called on any thread.
+def take_of(take: Any, motion: Motion, photo: bytes) -> Callable[[], Take]:
+    """`motion` done by the take's person: a function that any thread may call and that needs no Blender.
 
-    How the motion is laid on the person is measured at the first call and kept then. Raises `FleximoError` where no
-    person has been found or no camera has been fitted yet.
+    How the motion is laid on the person is measured in that call unless the take keeps it already (`keep_fit`).
+    Raises `FleximoError` where no person has been found or no camera has been fitted yet.
     """
     person = person_of(take)
     camera, framing = camera_of(take)
+    rescale, engine, seed = take.rescale, take.engine, take.seed
     if not take.fit:
-        begun = Take.begin(
-            motion,
-            person,
-            photo,
-            rescale=take.rescale,
-            framing=framing,
-            camera=camera,
-            engine=take.engine,
-            seed=take.seed,
+        return lambda: Take.begin(
+            motion, person, photo, rescale=rescale, framing=framing, camera=camera, engine=engine, seed=seed
         )
-        paper = None if begun.paper_fit is None else _plain(begun.paper_fit)
-        take.fit = json.dumps({"fit": _plain(begun.fit), "paper": paper})
-        return begun
-    measured = json.loads(take.fit)
-    return Take(
+    fit, paper = fit_of(take)
+    made = Take(
         motion,
         person,
         photo,
         motion.fps,
         framing,
         camera,
-        _read(Fit, measured["fit"]),
-        rescale=take.rescale,
-        paper_fit=None if measured["paper"] is None else _read(ClipFit, measured["paper"]),
-        engine=take.engine,
-        seed=take.seed,
+        fit,
+        rescale=rescale,
+        paper_fit=paper,
+        engine=engine,
+        seed=seed,
     )
+    return lambda: made
+
+
+def keep_fit(take: Any, made: Take) -> None:
+    """Keeps how `made` lays its motion on the person, so that an edit changes the edited frames only."""
+    paper = None if made.paper_fit is None else _plain(made.paper_fit)
+    take.fit = json.dumps({"fit": _plain(made.fit), "paper": paper})
+
+
+def fit_of(take: Any) -> tuple[Fit, ClipFit | None]:
+    """How the take's motion is laid on its person, as `keep_fit` kept it."""
+    measured = json.loads(take.fit)
+    paper = measured["paper"]
+    return _read(Fit, measured["fit"]), None if paper is None else _read(ClipFit, paper)
 
 
 def _plain(value: Any) -> Any:

@@ -5,7 +5,7 @@ The server renders; what changed since the last render is found here, from the s
 
 # mypy: disable-error-code="valid-type"
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from fleximo.take import Take
 
 from .. import compat, properties, remote, sampling, sequencer, shot
 from ..preferences import server_folder, stored_path, video_folder
-from ..session import Report, Task
+from ..session import Report, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, session
 from .reference import read_photo
 
@@ -41,9 +41,18 @@ def _why_not(context: Any) -> str:
     return ""
 
 
-def take_now(scene: Any, take: Any) -> Take:
-    """The take as it is now: the armature sampled over the take's frames at the scene's rate."""
-    motion = sampling.sample_motion(scene, take.armature, take.frame_start, take.frame_end + 1)
+def take_steps(uid: str) -> Generator[float, None, Callable[[], Take]]:
+    """The take as it is now, for any thread: the armature sampled over its frames, a few at a time."""
+
+    def look_up() -> tuple[Any, Any]:
+        scene, take = properties.find_take(uid)
+        if take.armature is None:
+            raise FleximoError(f"The armature of {take.name} has been deleted meanwhile.", code="take_gone")
+        return scene, take.armature
+
+    take = properties.find_take(uid)[1]
+    motion = yield from sampling.sampling_steps(look_up, take.frame_start, take.frame_end + 1)
+    take = properties.find_take(uid)[1]
     return shot.take_of(take, motion, read_photo(take))
 
 
@@ -85,31 +94,39 @@ class _Render(TaskOperator):
         reason = _why_not(context)
         return cls.refuse(reason) if reason else cls.idle()
 
-    def start(self, scene: Any, take: Any, last: LastRender | None) -> Task:
+    def start(self, take: Any, last: LastRender | None) -> Task:
         """The task that renders the take as it is now and puts its video into the sequencer."""
-        now = take_now(scene, take)
         uid, server, folder = take.uid, server_folder(), video_folder()
         stem, label, start = bpy.path.clean_name(take.name), take.name, take.frame_start
         target = compat.sequencer_scene(bpy.context).name
+        measured_for = (take.fitted_camera, take.rescale)
 
-        def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, str]]:
-            report(0.0, "Preparing the take")
-            yield
-            job = now.job()
-            appearance = shot.appearance(job)
-            job = job if last is None else last.change_to(job)
-            rendered = yield from remote.render(server, job, folder, stem, label, report)
-            return rendered, appearance
+        def gather() -> Generator[float, None, Work]:
+            now = yield from take_steps(uid)
 
-        def land(result: tuple[remote.Rendered, str]) -> str:
-            rendered, appearance = result
+            def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, Take, str]]:
+                report(0.0, "Preparing the take")
+                yield
+                made = now()
+                job = made.job()
+                appearance = shot.appearance(job)
+                job = job if last is None else last.change_to(job)
+                rendered = yield from remote.render(server, job, folder, stem, label, report)
+                return rendered, made, appearance
+
+            return work
+
+        def land(result: tuple[remote.Rendered, Take, str]) -> str:
+            rendered, made, appearance = result
             landed = properties.find_take(uid)[1]
             _remember(landed, rendered, start)
+            if (landed.fitted_camera, landed.rescale) == measured_for:
+                shot.keep_fit(landed, made)
             landed.rendered_with = appearance
             _insert(bpy.data.scenes.get(target) or scene_of(uid), landed)
             return f"{rendered.told} {rendered.video}"
 
-        return Task(self.kind, f"Rendering {take.name}", work, land, asks_server=True)
+        return Task(self.kind, f"Rendering {take.name}", None, land, gather, asks_server=True)
 
 
 def scene_of(uid: str) -> Any:
@@ -154,7 +171,7 @@ class FLEXIMO_OT_render(_Render, bpy.types.Operator):
 
     def prepare(self, context: Any) -> Task:
         take = properties.active_take(context.scene)
-        return self.start(context.scene, take, last=None)
+        return self.start(take, last=None)
 
 
 class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
@@ -174,7 +191,7 @@ class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
     def prepare(self, context: Any) -> Task:
         take = properties.active_take(context.scene)
         track = Path(bpy.path.abspath(take.track))
-        return self.start(context.scene, take, LastRender(track, take.rendered_with, take.master_digest))
+        return self.start(take, LastRender(track, take.rendered_with, take.master_digest))
 
 
 class FLEXIMO_OT_cancel(FleximoOperator, bpy.types.Operator):

@@ -145,7 +145,7 @@ def wait_for(addon: Any, kind: str) -> None:
 def wait_for_progress(addon: Any, kind: str) -> None:
     """Ticks until the server has done a part of the task of the kind."""
     base, live = addon("operators.base"), addon("properties").live()
-    while live.progress == 0.0:
+    while live.progress < 0.11:  # until then the armature is read
         assert base.session().running(kind), live.error
         base.tick()
         time.sleep(0.01)

@@ -140,3 +140,70 @@ def test_what_runs_off_the_main_thread_knows_no_bpy(name: str) -> None:
     assert not {entry for entry in imported if entry.split(".")[0] in ("bpy", "mathutils")}
     relative = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level for a in n.names}
     assert relative <= {"server_process", "Report"}
+
+
+def test_blender_is_read_and_written_in_steps(addon: Any, session: Any) -> None:
+    """Each pump goes on for a tick at most; the work begins when all is read."""
+    read: list[float] = []
+    written: list[int] = []
+
+    def gather() -> Any:
+        for n in range(10):
+            time.sleep(0.02)
+            read.append(n / 10)
+            yield n / 10
+
+        def work(report: Any) -> Any:
+            report(0.5, "working")
+            yield
+            return sum(read)
+
+        return work
+
+    def land(result: float) -> Any:
+        for n in range(10):
+            time.sleep(0.02)
+            written.append(n)
+            yield n / 10
+        return f"{result:.1f}"
+
+    started = addon("session").Task("test", "Testing", None, land, gather)
+    session.begin(started)
+    assert read == [], "the click returns at once"
+    waits = []
+    fractions = []
+    while not started.ended:
+        before = time.perf_counter()
+        session.pump()
+        waits.append(time.perf_counter() - before)
+        fractions.append(started.fraction)
+        time.sleep(0.001)
+    assert started.message == "4.5" and written == list(range(10))
+    assert max(waits) < 0.12, "a tick is short"
+    assert fractions == sorted(fractions)
+
+
+@pytest.mark.parametrize("when", ["reading", "writing"])
+def test_steps_that_are_stopped_undo_what_they_began(addon: Any, session: Any, when: str) -> None:
+    undone: list[str] = []
+
+    def steps(result: Any = None) -> Any:
+        try:
+            for n in range(1000):
+                time.sleep(0.06)
+                yield n / 1000
+        finally:
+            undone.append("undone")
+
+    def work(report: Any) -> Any:
+        yield
+
+    kind = addon("session").Task
+    started = kind("test", "T", None, str, steps) if when == "reading" else kind("test", "T", work, steps)
+    session.begin(started)
+    while started.steps is None or not session.pump():
+        session.pump()
+    session.cancel()
+    with pytest.raises(Cancelled):
+        session.finish(started, 10.0)
+    assert undone == ["undone"] and session.tasks == {}
