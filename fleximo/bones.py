@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -71,7 +73,8 @@ LENS_DEGREES = 35.0  # angle of view of the longer side: a 57 mm lens on 36 x 24
 SEEN = 0.3  # a key point below this confidence is not measured, as in OpenPose's own drawing
 
 
-def rig_bones(rig: Rig) -> dict[str, float]:
+@lru_cache(maxsize=32)
+def rig_bones(rig: Rig) -> Mapping[str, float]:
     """The length in m of each of `BONES` in the rest pose of `rig`.
 
     >>> round(rig_bones(DEFAULT_RIG)["upper_arm"], 2)
@@ -85,9 +88,10 @@ def rig_bones(rig: Rig) -> dict[str, float]:
             points.append(rig.rest_joints[rig.index(joint)] + np.asarray(offset))
         return np.asarray(np.mean(points, axis=0))
 
-    return {
+    lengths = {
         name: float(np.mean([np.linalg.norm(place(a) - place(b)) for a, b in ends])) for name, ends in _OF_RIG.items()
     }
+    return MappingProxyType(lengths)
 
 
 def bone_ratios() -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -227,14 +228,19 @@ def fit_notices(motion: Motion, person: Person) -> tuple[Notice, ...]:
 
 def apply_fit(motion: Motion, fit: Fit) -> Motion:
     """`motion` laid on a person as `fit` says; each frame by itself, so that an edited frame changes no other."""
-    rig = fit_rig(motion.rig, fit.bone_lengths_m)
-    rig = rig.with_offsets(rig.rest_offsets, {**rig.landmarks, **fit.head})
+    rig = _fitted_rig(motion.rig, tuple(fit.bone_lengths_m.items()), tuple(fit.head.items()))
     motion = _moved(motion, np.array([-fit.start_m[0], 0.0, -fit.start_m[1]]), fit.turn_rad)
     if fit.upper_body:
         return _upper_body_only(motion, rig)
     if fit.bone_lengths_m or tuple(fit.stride) != _WHOLE_STRIDE:
         motion = retarget(motion, rig, fit.stride, fit.plants)
     return _moved(motion, np.array([fit.place_m[0], 0.0, fit.place_m[1]]), 0.0) if any(fit.place_m) else motion
+
+
+@lru_cache(maxsize=8)  # a take that is edited pose by pose has one body
+def _fitted_rig(rig: Rig, lengths_m: tuple[tuple[str, float], ...], head: tuple[tuple[str, Landmark], ...]) -> Rig:
+    rig = fit_rig(rig, dict(lengths_m))
+    return rig.with_offsets(rig.rest_offsets, {**rig.landmarks, **dict(head)})
 
 
 def _moved(motion: Motion, shift: FloatArray, turn_rad: float) -> Motion:
