@@ -6,6 +6,7 @@ Works on any motion whose rig has the default leg names; knows no moves and no p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from fleximo.limbs import leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
 from fleximo.rig import Rig
 
-__all__ = ["Heading", "chained", "inertialise", "join", "moved", "relock_feet"]
+__all__ = ["Heading", "chained", "continued", "inertialise", "join", "moved", "relock_feet"]
 
 Heading = tuple[float, float, float]  # x, z in m and yaw in radians of a stance on the floor
 
@@ -163,37 +164,87 @@ def relock_feet(before: Motion, after: Motion, blended: Motion, seconds: float =
     return Motion(rot.continuous(rot.normalise(q)), root, after.fps, contacts, rig)
 
 
-def join(parts: Sequence[Motion], exits: Sequence[Heading] | None = None, *, seconds: float = 0.4) -> Motion:
+def continued(before: Motion, after: Motion, seconds: float = 0.4) -> Motion:
+    """`after`, standing where it shall go on, with its beginning bent to continue `before`, its feet replanted.
+
+    Its last two frames stay as they are, bit by bit (in parts of four frames and more): so what is joined to its end
+    does not depend on what came before it.
+    """
+    blend = min(seconds, 0.7 * after.seconds)
+    bent = relock_feet(before, after, inertialise(before, after, blend), blend)
+    return _with_own_end(bent, after, round(blend * float(after.fps)))
+
+
+def _with_own_end(bent: Motion, own: Motion, start: int) -> Motion:
+    """`bent`, led back to `own` from frame `start` on where it does not end in it (a foot held in its old place)."""
+    count, end = len(own), slice(-2, None)
+    ends_alike = np.array_equal(bent.root[end], own.root[end]) and np.array_equal(bent.contacts[end], own.contacts[end])
+    rotations, root, contacts = bent.rotations.astype(np.float64), bent.root.astype(np.float64), bent.contacts.copy()
+    if not ends_alike or rot.angle_between(rotations[end], own.rotations[end]).max() > 0.0:
+        rest = slice(min(start, count - 1), count)
+        share = 1.0 - _eased(np.arange(1, count - rest.start + 1) / max(1, count - rest.start - 2))
+        rotations[rest] = rot.slerp(rotations[rest], own.rotations[rest], share[:, None])
+        root[rest] += (own.root[rest] - root[rest]) * share[:, None]
+        contacts[rest] = own.contacts[rest]
+    if count >= 4:
+        rotations[end], root[end], contacts[end] = own.rotations[end], own.root[end], own.contacts[end]
+    return Motion(rotations, root, own.fps, contacts, own.rig)
+
+
+def _inverse(place: Heading) -> Heading:
+    """The way back: `chained(place, _inverse(place))` is the origin."""
+    x, _, z = rot.rotate(rot.from_axis_angle([0.0, 1.0, 0.0], -place[2]), np.array([-place[0], 0.0, -place[1]]))
+    return float(x), float(z), -place[2]
+
+
+def _signed(rotations: FloatArray) -> FloatArray:
+    """The rotations (T,J,4) of a part with neighbouring frames in one hemisphere and w >= 0 in its last frame."""
+    q = rot.continuous(rotations)
+    return np.asarray(q * np.where(q[-1, :, :1] < 0.0, -1.0, 1.0))
+
+
+def join(
+    parts: Sequence[Motion],
+    exits: Sequence[Heading] | None = None,
+    *,
+    seconds: float = 0.4,
+    continuing: Sequence[bool] | None = None,
+) -> Motion:
     """One motion out of `parts`, each put where the one before it ended.
 
     `exits`: for each part the place and heading it ends at, in its own frame; None = the pelvis's at its last frame.
-    The length is the sum of the lengths. Raises `FleximoError` if there are no parts or rigs or rates differ.
+    `continuing`: for each seam whether its parts meet in pose already, so that the later one is only placed; None =
+    nowhere. The length is the sum of the lengths. Raises `FleximoError` if there are no parts or rigs or rates differ.
+
+    Each part is bent in its own frame of reference and from the last frames of the one before it only: a part that is
+    exchanged changes no pose further on than in the next part, and no place if it ends where the old one did.
     """
     if not parts:
         raise FleximoError("There is no motion to join; at least one was expected.")
-    if any(part.fps != parts[0].fps or part.rig is not parts[0].rig for part in parts):
+    first = parts[0]
+    if any(part.fps != first.fps or part.rig is not first.rig for part in parts):
         raise FleximoError(
             "Motions with different rigs or frame rates cannot be joined.", remedy="Resample them first."
         )
     at: Heading = (0.0, 0.0, 0.0)
-    pieces: list[Motion] = []
+    rotations, roots, contacts = [], [], []
+    before: Motion | None = None
     for i, part in enumerate(parts):
-        placed = moved(part, at)
-        if pieces:
-            blend = min(seconds, 0.7 * part.seconds)
-            placed = relock_feet(pieces[-1], placed, inertialise(pieces[-1], placed, blend), blend)
-        pieces.append(placed)
-        if exits is not None:
-            end = exits[i]
-        else:
-            x, _, z = (float(v) for v in part.root[-1])
-            end = (x, z, float(rot.yaw(part.rotations[-1, 0].astype(np.float64))))
+        piece = part
+        if before is not None and not (continuing is not None and continuing[i - 1]):
+            piece = continued(before, part, seconds)
+        end = _pelvis_place(part) if exits is None else exits[i]
+        before = moved(piece[-2:], _inverse(end))
+        placed = moved(replace(piece, rotations=_signed(piece.rotations)), at)
+        rotations.append(placed.rotations)
+        roots.append(placed.root)
+        contacts.append(placed.contacts)
         at = chained(at, end)
-    first = pieces[0]
-    return Motion(
-        rot.continuous(np.concatenate([piece.rotations for piece in pieces])),
-        np.concatenate([piece.root for piece in pieces]),
-        first.fps,
-        np.concatenate([piece.contacts for piece in pieces]),
-        first.rig,
-    )
+    turned = np.concatenate(rotations)
+    turned[:, 0] = rot.continuous(turned[:, 0])
+    return Motion(turned, np.concatenate(roots), first.fps, np.concatenate(contacts), first.rig)
+
+
+def _pelvis_place(part: Motion) -> Heading:
+    x, _, z = (float(value) for value in part.root[-1])
+    return x, z, float(rot.yaw(part.rotations[-1, 0].astype(np.float64)))

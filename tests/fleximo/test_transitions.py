@@ -152,12 +152,14 @@ def test_feet_that_stand_elsewhere_step_to_their_new_place() -> None:
     assert np.abs(measure.toes(motion)[-1] - measure.toes(measure.changed(after, root=wide))[-1]).max() < 0.01
 
 
-def test_feet_a_hair_away_stay_where_they_stand() -> None:
+def test_feet_a_hair_away_take_no_step() -> None:
+    """They are held, and led to their own place so slowly that nobody sees it: what follows must not depend on them."""
     before, after = (measure.example("idle", seconds=2.0, seed=seed) for seed in (0, 1))
     near = measure.changed(after, root=after.root + np.array([0.004, 0.0, 0.003], dtype=np.float32))
     motion = join([before, near], [(0, 0, 0), (0, 0, 0)])
     assert motion.contacts.all()
-    assert measure.stance_speeds(motion).max() < 0.1
+    assert measure.stance_speeds(motion).max() < 1.0
+    assert np.array_equal(motion.root[-2:], near.root[-2:])
 
 
 def test_inertialise_meets_both_sides() -> None:
