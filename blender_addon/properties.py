@@ -21,11 +21,15 @@ __all__ = [
     "add_take",
     "attach",
     "detach",
+    "duplicate_take",
     "find_take",
     "forget_camera",
     "forget_fit",
     "forget_person",
+    "found_in",
     "live",
+    "remove_take",
+    "show_only",
 ]
 
 # Enum items carry numbers, so that a file keeps its meaning when items are added.
@@ -112,7 +116,18 @@ class FLEXIMO_PG_scene(bpy.types.PropertyGroup):
     """The takes of a scene."""
 
     takes: bpy.props.CollectionProperty(type=FLEXIMO_PG_take)
-    active: bpy.props.IntProperty(name="Active take", description="The take that the panels show", default=0, min=0)
+    active: bpy.props.IntProperty(
+        name="Active take",
+        description="The take that the panels show",
+        default=0,
+        min=0,
+        update=lambda state, _context: show_only(state.id_data),
+    )
+    show_overlay: bpy.props.BoolProperty(
+        name="Skeleton",
+        description="Show over the photo, seen through the take's camera, the skeleton that the video model will see",
+        default=True,
+    )
 
 
 class FLEXIMO_PG_live(bpy.types.PropertyGroup):
@@ -168,6 +183,54 @@ def add_take(scene: Any) -> Any:
     take.frame_start = scene.frame_start
     state.active = len(state.takes) - 1
     return take
+
+
+# What a take is made of. The rest follows from it, or belongs to its last render.
+_OF_MOTION = ("text", "seed", "plan", "armature", "frame_start", "frame_end")
+_OF_PHOTO = ("photo", "person", "photo_digest", "warnings", "camera", "framing", "fitted_camera")
+_OF_RENDER = ("engine", "size", "rescale")
+
+
+def duplicate_take(scene: Any, source: Any, *, motion: bool, photo: bool) -> Any:
+    """A new take with the motion of `source`, its photo and the person found in it, or both; the new one is active.
+
+    The armature is shared, so that its keys serve both; so is the camera. Renders are not taken over.
+    """
+    uid = source.uid
+    take = add_take(scene)
+    source = find_take(uid)[1]  # the list may have moved in memory when it grew
+    # Sizes come first and the photo's own values last: setting those forgets what was measured before.
+    for name in (*_OF_RENDER, *(_OF_PHOTO if photo else ()), *(_OF_MOTION if motion else ())):
+        setattr(take, name, getattr(source, name))
+    if motion and photo:
+        take.fit = source.fit
+    show_only(scene)
+    return take
+
+
+def remove_take(scene: Any, uid: str) -> None:
+    """Takes a take off the scene's list; armature, camera and videos stay in the file."""
+    state = scene.fleximo
+    place = [take.uid for take in state.takes].index(uid)
+    state.takes.remove(place)
+    state.active = max(0, min(state.active - (place < state.active), len(state.takes) - 1))
+
+
+def show_only(scene: Any) -> None:
+    """Looks through the active take's camera, and hides the armatures of the other takes."""
+    take = active_take(scene)
+    if take is None:
+        return
+    for other in scene.fleximo.takes:
+        if other.armature is not None:
+            other.armature.hide_set(other.armature != take.armature)
+    if take.camera is not None:
+        scene.camera = take.camera
+
+
+def found_in(scene: Any, digest: str) -> Any:
+    """A take of the scene in whose photo, of that sha256, the person has been found; None where there is none."""
+    return next((take for take in scene.fleximo.takes if take.person and take.photo_digest == digest), None)
 
 
 def find_take(uid: str) -> tuple[Any, Any]:

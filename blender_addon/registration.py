@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import bpy
 
-from . import operators, panels, preferences, properties
+from . import operators, overlay, panels, preferences, properties
 from .operators import base
 
 __all__ = ["register", "unregister"]
@@ -26,6 +26,8 @@ def register() -> None:
         properties.attach()
         _undo.append(base.close_session)
         base.open_session()
+        _undo.append(overlay.close_overlay)
+        overlay.open_overlay()
     except BaseException:
         unregister()
         raise

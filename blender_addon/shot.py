@@ -21,6 +21,7 @@ from fleximo.person import Person
 from fleximo.rescale import Fit
 from fleximo.take import Take
 
+from . import sampling
 from .properties import forget_fit, forget_person
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "camera_of",
     "fit_of",
     "keep_fit",
+    "measure",
     "person_of",
     "store_camera",
     "store_person",
@@ -98,6 +100,17 @@ def keep_fit(take: Any, made: Take) -> None:
     """Keeps how `made` lays its motion on the person, so that an edit changes the edited frames only."""
     paper = None if made.paper_fit is None else _plain(made.paper_fit)
     take.fit = json.dumps({"fit": _plain(made.fit), "paper": paper})
+
+
+def measure(scene: Any, take: Any) -> None:
+    """Measures and keeps how the take's motion is laid on its person, from the motion's first frame.
+
+    The paper's fit needs the whole motion and is left to the render.
+    """
+    if take.fit or take.rescale == "paper" or not (take.armature and take.fitted_camera and take.person):
+        return
+    first = sampling.sample_motion(scene, take.armature, take.frame_start, take.frame_start + 1)
+    keep_fit(take, take_of(take, first, b"")())
 
 
 def fit_of(take: Any) -> tuple[Fit, ClipFit | None]:

@@ -1,4 +1,4 @@
-"""Text to a plan, a plan to a motion on the armature; new takes.
+"""Text to a plan, a plan to a motion on the armature.
 
 Planning and moves run inside Blender, without a server.
 """
@@ -23,17 +23,6 @@ from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 
 __all__ = ["CLASSES"]
-
-
-class FLEXIMO_OT_add_take(FleximoOperator, bpy.types.Operator):
-    """Add a take: a shot with a motion, a photo and a range of its own"""
-
-    bl_idname = "fleximo.add_take"
-    bl_label = "Add Take"
-    bl_options = CHANGES_FILE
-
-    def act(self, context: Any) -> str:
-        return f"{properties.add_take(context.scene).name} added."
 
 
 def _take_for_text(context: Any, text: str, seed: int) -> Any:
@@ -122,4 +111,4 @@ def _key_on_take(scene: Any, take: Any, motion: Motion) -> None:
     scene.frame_end = max(scene.frame_end, take.frame_end)
 
 
-CLASSES = (FLEXIMO_OT_add_take, FLEXIMO_OT_plan, FLEXIMO_OT_generate_motion)
+CLASSES = (FLEXIMO_OT_plan, FLEXIMO_OT_generate_motion)

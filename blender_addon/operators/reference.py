@@ -64,7 +64,14 @@ class FLEXIMO_OT_set_reference(FleximoOperator, bpy.types.Operator):
             raise FleximoError(f"There is no picture at {self.filepath!r}.", remedy="Choose a JPEG, PNG or WebP file.")
         take = properties.active_take(context.scene) or properties.add_take(context.scene)
         take.photo = self.filepath
-        return f"{Path(self.filepath).name} is the photo of {take.name}."
+        told = f"{Path(self.filepath).name} is the photo of {take.name}."
+        digest = blob_digest(read_bytes(photo_path(take)))
+        known = properties.found_in(context.scene, digest)
+        if known is None:
+            return told
+        shot.store_person(take, shot.person_of(known), digest)
+        _fit(context.scene, take)
+        return f"{told} The person was found in it for {known.name}."
 
 
 class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):

@@ -37,8 +37,12 @@ class FLEXIMO_PT_takes(_Sidebar, bpy.types.Panel):
         layout, state = self.layout, context.scene.fleximo
         if state.takes:
             row = layout.row()
-            row.template_list("FLEXIMO_UL_takes", "", state, "takes", state, "active", rows=2)
-            row.operator("fleximo.add_take", text="", icon="ADD")
+            row.template_list("FLEXIMO_UL_takes", "", state, "takes", state, "active", rows=4)
+            column = row.column(align=True)
+            column.operator("fleximo.add_take", text="", icon="ADD")
+            column.operator("fleximo.remove_take", text="", icon="REMOVE")
+            column.separator()
+            column.operator_menu_enum("fleximo.duplicate_take", "keep", text="", icon="DUPLICATE")
         else:
             layout.label(text="A take is one shot: a motion and a photo.")
             layout.operator("fleximo.add_take", icon="ADD")
@@ -128,6 +132,7 @@ class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
         if take.warnings:
             draw_text(layout.box(), take.warnings, icon="ERROR")
         layout.prop(take, "camera")
+        layout.prop(bpy.context.scene.fleximo, "show_overlay")
 
 
 class FLEXIMO_PT_render(_TakePanel, bpy.types.Panel):

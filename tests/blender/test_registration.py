@@ -12,7 +12,7 @@ bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 
 OPERATORS = (
     "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
-    "start_server stop_server add_take copy_diagnostics"
+    "start_server stop_server add_take duplicate_take remove_take copy_diagnostics"
 ).split()
 
 
@@ -20,7 +20,9 @@ def left_behind() -> list[str]:
     classes = [name for name in dir(bpy.types) if name.startswith("FLEXIMO_")]
     properties = [owner.__name__ for owner in (bpy.types.Scene, bpy.types.WindowManager) if hasattr(owner, "fleximo")]
     threads = [thread.name for thread in threading.enumerate() if thread.name == "fleximo"]
-    return classes + properties + threads
+    handlers = bpy.app.handlers
+    kept = [f.__module__ for kind in (handlers.depsgraph_update_post, handlers.frame_change_post) for f in kind]
+    return classes + properties + threads + [module for module in kept if "fleximo" in module]
 
 
 def test_disabling_leaves_nothing_and_enabling_works_again(addon: Any, installed: str) -> None:
@@ -97,7 +99,7 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
         asked += [entry for kind in panels for entry in draw(kind)]
     take.photo = ""
     asked += [entry for kind in panels for entry in draw(kind)]
-    operators = {given[0].removeprefix("fleximo.") for name, given in asked if name == "operator"}
+    operators = {given[0].removeprefix("fleximo.") for name, given in asked if name.startswith("operator")}
     assert operators == set(OPERATORS)
     for name, given in asked:
         if name == "prop":

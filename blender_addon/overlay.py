@@ -1,0 +1,176 @@
+"""Over the camera view: the skeleton that the video model will see, in its shapes and colours, as the armature stands.
+
+Draws the active take when one looks through its camera. A pose is projected when it changes; a redraw only draws.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import gpu
+import numpy as np
+from bpy.app.handlers import persistent
+from bpy_extras.view3d_utils import location_3d_to_region_2d
+from mathutils import Matrix, Vector
+
+from fleximo.camera import Camera, Framing
+from fleximo.errors import FleximoError
+from fleximo.paper_rescale import ClipFit, paper_rescale
+from fleximo.person import Person
+from fleximo.pose_track import PoseTrack
+from fleximo.projection import project
+from fleximo.rescale import Fit, apply_fit
+from fleximo.skeleton_mesh import SkeletonMesh, skeleton_mesh
+
+from . import properties, sampling, shot
+
+__all__ = ["canvas_to_region", "close_overlay", "open_overlay", "track_now"]
+
+_NAMES = ("person", "fitted_camera", "framing", "fit", "seed")
+
+_handle: Any = None
+_shown: _Shown | None = None
+
+
+class _Shown:
+    """What is drawn at present, and what it was made of."""
+
+    def __init__(self, take: Any) -> None:
+        self.made_of = _made_of(take)
+        self.person: Person = shot.person_of(take)
+        self.camera: Camera
+        self.framing: Framing
+        self.camera, self.framing = shot.camera_of(take)
+        self.fit: Fit
+        self.paper: ClipFit | None
+        self.fit, self.paper = shot.fit_of(take)
+        self.seed: int = take.seed
+        self.batch: Any = None  # None: the pose has changed since it was made
+
+    def track(self, scene: Any, armature: Any) -> PoseTrack:
+        """One frame: what the video model would see of the armature as it stands."""
+        fitted = apply_fit(sampling.pose_now(scene, armature), self.fit)
+        track = project(fitted, self.camera, self.person, self.framing, seed=self.seed)
+        if self.paper is None:
+            return track
+        reference = self.framing.to_canvas(self.person.body_px)
+        return paper_rescale(track, reference, self.person.body_confidence, self.paper)
+
+
+def _made_of(take: Any) -> tuple[Any, ...]:
+    return (take.uid, *(getattr(take, name) for name in _NAMES))
+
+
+def _current(take: Any) -> _Shown:
+    """What is shown of `take`, made anew where the take has changed."""
+    global _shown
+    if _shown is None or _shown.made_of != _made_of(take):
+        _shown = _Shown(take)
+    return _shown
+
+
+def track_now(scene: Any, take: Any) -> PoseTrack:
+    """One frame: what the video model would see of `take` at this moment.
+
+    Raises `FleximoError` where the take is not measured yet.
+    """
+    return _current(take).track(scene, take.armature)
+
+
+def open_overlay() -> None:
+    """Begins to draw in the 3D views, and to notice poses that change."""
+    global _handle
+    if not bpy.app.background:
+        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+    bpy.app.handlers.depsgraph_update_post.append(_pose_changed)
+    bpy.app.handlers.frame_change_post.append(_pose_changed)
+
+
+def close_overlay() -> None:
+    """Undoes `open_overlay`."""
+    global _handle, _shown
+    if _handle is not None:
+        bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
+    for handlers in (bpy.app.handlers.depsgraph_update_post, bpy.app.handlers.frame_change_post):
+        if _pose_changed in handlers:
+            handlers.remove(_pose_changed)
+    _handle = _shown = None
+
+
+@persistent  # type: ignore[untyped-decorator]
+def _pose_changed(*_: Any) -> None:
+    if _shown is not None:
+        _shown.batch = None
+
+
+def _draw() -> None:
+    context = bpy.context
+    take = properties.active_take(context.scene)
+    region = context.region_data
+    if take is None or not context.scene.fleximo.show_overlay or region is None:
+        return
+    if region.view_perspective != "CAMERA" or context.space_data.camera != take.camera or take.armature is None:
+        return
+    if not take.fit:
+        if not bpy.app.timers.is_registered(_measure):  # nothing may be written while drawing
+            bpy.app.timers.register(_measure, first_interval=0.0)
+        return
+    try:
+        shown = _current(take)
+        if shown.batch is None:
+            track = shown.track(context.scene, take.armature)
+            shown.batch = _batch(skeleton_mesh(track.points_px[0], track.confidence[0], track.size))
+    except FleximoError:
+        return  # the panel says what the take lacks
+    with gpu.matrix.push_pop():
+        gpu.matrix.multiply_matrix(canvas_to_region(context, shown.camera.size))
+        shown.batch.draw(_shader())
+
+
+def _measure() -> None:
+    take = properties.active_take(bpy.context.scene)
+    if take is None:
+        return
+    try:
+        shot.measure(bpy.context.scene, take)
+    except FleximoError:
+        return
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+
+
+def canvas_to_region(context: Any, canvas: tuple[int, int]) -> Matrix:
+    """From pixels of the canvas (y down) to those of the 3D view's region (y up), looking through its camera."""
+    holder = context.space_data.camera
+    corners = [holder.matrix_world @ corner for corner in holder.data.view_frame(scene=context.scene)]
+    places = [location_3d_to_region_2d(context.region, context.region_data, corner) for corner in corners]
+    # The canvas lies whole and centred inside the camera's frame, as its picture does.
+    low = Vector((min(place.x for place in places), min(place.y for place in places)))
+    high = Vector((max(place.x for place in places), max(place.y for place in places)))
+    scale = min((high.x - low.x) / canvas[0], (high.y - low.y) / canvas[1])
+    middle = (low + high) / 2.0
+    left, top = middle.x - scale * canvas[0] / 2.0, middle.y + scale * canvas[1] / 2.0
+    return Matrix(((scale, 0.0, 0.0, left), (0.0, -scale, 0.0, top), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)))
+
+
+def _shader() -> Any:
+    return gpu.shader.from_builtin("SMOOTH_COLOR")
+
+
+def _batch(mesh: SkeletonMesh) -> Any:
+    count = len(mesh.corners_px)
+    places = np.zeros((count, 3), dtype=np.float32)
+    places[:, :2] = mesh.corners_px
+    colours = np.ones((count, 4), dtype=np.float32)
+    colours[:, :3] = mesh.colours
+    form = gpu.types.GPUVertFormat()
+    form.attr_add(id="pos", comp_type="F32", len=3, fetch_mode="FLOAT")
+    form.attr_add(id="color", comp_type="F32", len=4, fetch_mode="FLOAT")
+    vertices = gpu.types.GPUVertBuf(form, count)
+    vertices.attr_fill("pos", places)
+    vertices.attr_fill("color", colours)
+    indices = gpu.types.GPUIndexBuf(type="TRIS", seq=mesh.triangles.astype(np.int32))
+    return gpu.types.GPUBatch(type="TRIS", buf=vertices, elem=indices)
