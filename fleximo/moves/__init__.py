@@ -96,8 +96,11 @@ def _cue(segment: Segment, frames: int, fps: Fraction, seed: int, body: Body, li
 
 
 def _base_first(segment: Segment) -> tuple[Segment, tuple[Segment, ...]]:
-    """The move that owns the legs, and the others as layers over it."""
-    if _move(segment.move).uses_legs:
+    """The move that owns the legs, and the others as layers over it.
+
+    Standing still keeps the legs: of a walk laid over it only the arms are played.
+    """
+    if _move(segment.move).uses_legs or segment.move == "idle":
         return segment, segment.layers
     for i, layer in enumerate(segment.layers):
         if _move(layer.move).uses_legs:
