@@ -1,0 +1,156 @@
+"""Which networks are in memory when, and how much each call may take: decided before the start, and again after an
+out-of-memory error.
+
+Costs come from a table that was counted on meta tensors (`footprint`). Knows bytes; nothing of jobs and nothing of how
+a plan is carried out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fleximo.errors import FleximoError
+
+__all__ = ["GIB", "SVD_XT_COSTS", "MemoryPlan", "NetworkCosts", "plan_memory", "step_down"]
+
+GIB = 2**30
+_RESERVE = 1.5 * GIB  # the device's own context, workspaces of convolutions, fragmentation
+_WINDOWS = (72, 25, 16, 8)  # SVD was trained on 25 frames, MimicMotion 1.0 on 16 and 1.1 on 72
+_LATENT_COPIES = 6  # of the clip's latents alive in a step: state, scaled, fused, moved, guess, weights
+
+
+@dataclass(frozen=True)
+class NetworkCosts:
+    """Bytes at two bytes a value; a cell is one latent pixel (8x8 px) of one frame."""
+
+    image_encoder: int  # weights; its call takes next to nothing
+    vae: int
+    unet: int
+    encode_cell: float  # intermediate values of the VAE's encoder
+    unet_cell: float  # ... of one branch of the U-Net
+    decode_cell: float
+    pose_cell: float  # PoseNet's output
+    unet_flops_cell: float
+    decode_flops_cell: float
+    largest_block: int  # weights of the largest block that block offload moves at once
+
+
+SVD_XT_COSTS = NetworkCosts(
+    image_encoder=1_264_153_600,
+    vae=195_485_694,
+    unet=3_049_246_164,
+    encode_cell=82_304,
+    unet_cell=17_940,
+    decode_cell=131_080,
+    pose_cell=640,
+    unet_flops_cell=3.472e8,
+    decode_flops_cell=7.534e8,
+    largest_block=1_010_000_000,
+)
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How a job is fitted into memory. The first three keep the picture; chunk and window change it slightly."""
+
+    batched: bool  # both branches of guidance in one call
+    stage_offload: bool  # only the network at work is in the device's memory
+    block_offload: bool  # of the U-Net, only the block at work
+    chunk: int  # frames that the decoder sees at once
+    window: int  # frames that the U-Net sees at once
+    peaks: Mapping[str, float]  # stage -> bytes expected
+
+    @property
+    def peak(self) -> float:
+        return max(self.peaks.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"peaks": {stage: round(bytes_) for stage, bytes_ in self.peaks.items()}}
+
+
+def plan_memory(
+    costs: NetworkCosts,
+    *,
+    free: float | None,
+    size: tuple[int, int],
+    frames: int,
+    window: int,
+    chunk: int,
+    smaller_window: bool = False,
+    bytes_per_value: int = 2,
+) -> MemoryPlan:
+    """The first plan, from the roomiest to the thriftiest, that fits into `free` bytes (None: not known, any fits).
+
+    `size` (W, H) px, `frames` of the clip with the reference. A smaller window changes the picture, so it is only
+    taken when `smaller_window` allows it. Raises `FleximoError` (`not_enough_memory`) when nothing fits.
+    """
+
+    window = min(window, frames)
+    windows = [window, *(shorter for shorter in _WINDOWS if shorter < window)] if smaller_window else [window]
+    # A chunk is shortened only where everything that keeps the picture is spared already.
+    rungs = [(True, False, False, chunk), (False, False, False, chunk), (False, True, False, chunk)]
+    rungs += [(False, True, True, chunk >> n) for n in range(chunk.bit_length())]
+    thriftiest = None
+    for length in windows:
+        for batched, stage_offload, block_offload, seen in rungs:
+            plan = MemoryPlan(batched, stage_offload, block_offload, seen, length, {})
+            plan = replace(plan, peaks=_peaks(costs, plan, size, frames, bytes_per_value))
+            # Batching gains little; it is worth memory that nobody misses.
+            if plan.peak + _RESERVE <= (math.inf if free is None else free) * (0.5 if batched else 1.0):
+                return replace(plan, batched=batched and free is not None)
+            thriftiest = plan
+    assert thriftiest is not None and free is not None
+    raise _does_not_fit(thriftiest, free, size, smaller_window)
+
+
+def _peaks(
+    costs: NetworkCosts, plan: MemoryPlan, size: tuple[int, int], frames: int, bytes_per_value: int
+) -> dict[str, float]:
+    scale = bytes_per_value / 2
+    cells = (size[0] // 8) * (size[1] // 8)
+    weights = {"image_encoder": costs.image_encoder * scale, "unet": costs.unet * scale, "vae": costs.vae * scale}
+    resident = 0.0 if plan.stage_offload else sum(weights.values())
+    unet = costs.largest_block * scale if plan.block_offload else weights["unet"]
+    held = plan.window if plan.stage_offload else frames  # PoseNet's output, on the device or fetched per window
+    latents = _LATENT_COPIES * 16 * cells * frames
+    branches = 2 if plan.batched else 1
+    denoise = cells * scale * (branches * plan.window * (costs.unet_cell + costs.pose_cell) + held * costs.pose_cell)
+    return {
+        "look": resident or weights["image_encoder"],
+        # The encoder always runs in four bytes: SVD's own configuration asks for it.
+        "encode": resident + costs.vae * 2.0 + costs.encode_cell * 2.0 * cells,
+        "denoise": (resident or unet) + latents + denoise,
+        "decode": (resident or weights["vae"])
+        + latents / _LATENT_COPIES
+        + costs.decode_cell * scale * cells * plan.chunk,
+    }
+
+
+def step_down(plan: MemoryPlan, stage: str, *, smaller_window: bool) -> MemoryPlan | None:
+    """The next thriftier plan after `stage` ("denoise" or another) ran out of memory; None when there is none left."""
+    if plan.batched and stage == "denoise":
+        return replace(plan, batched=False)
+    if not plan.stage_offload:
+        return replace(plan, batched=False, stage_offload=True)
+    if stage != "denoise":
+        return replace(plan, chunk=plan.chunk // 2) if stage == "decode" and plan.chunk > 1 else None
+    if not plan.block_offload:
+        return replace(plan, block_offload=True)
+    shorter = [window for window in _WINDOWS if window < plan.window]
+    return replace(plan, window=shorter[0]) if smaller_window and shorter else None
+
+
+def _does_not_fit(plan: MemoryPlan, free: float, size: tuple[int, int], smaller_window: bool) -> FleximoError:
+    stage = max(plan.peaks, key=plan.peaks.__getitem__)
+    remedy = (
+        "Choose a smaller size." if smaller_window else "Allow a smaller window (smaller_window), or a smaller size."
+    )
+    return FleximoError(
+        f"Rendering {size[0]}x{size[1]} in windows of {plan.window} frames takes {(plan.peak + _RESERVE) / GIB:.1f} "
+        f"GiB at its thriftiest ({stage}); {free / GIB:.1f} GiB are free.",
+        code="not_enough_memory",
+        remedy=remedy,
+    )
