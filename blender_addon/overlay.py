@@ -29,6 +29,9 @@ __all__ = ["canvas_to_region", "close_overlay", "open_overlay", "track_now"]
 
 _NAMES = ("person", "fitted_camera", "framing", "fit", "seed")
 
+_WIDTH_PX = 4.0  # of a limb in the view, at least
+_MODELS_WIDTH = 1 / 270  # of a limb in the picture, by its shorter side
+
 _handle: Any = None
 _shown: _Shown | None = None
 
@@ -47,6 +50,7 @@ class _Shown:
         self.fit, self.paper = shot.fit_of(take)
         self.seed: int = take.seed
         self.batch: Any = None  # None: the pose has changed since it was made
+        self.wider = 1.0  # the strokes of the batch
 
     def track(self, scene: Any, armature: Any) -> PoseTrack:
         """One frame: what the video model would see of the armature as it stands."""
@@ -118,13 +122,19 @@ def _draw() -> None:
         return
     try:
         shown = _current(take)
-        if shown.batch is None:
+        placed = canvas_to_region(context, shown.camera.size)
+        wider = max(
+            1.0,
+            _WIDTH_PX * context.preferences.system.ui_scale / placed[0][0] / (_MODELS_WIDTH * min(shown.camera.size)),
+        )
+        if shown.batch is None or abs(wider - shown.wider) > 0.05 * wider:
             track = shown.track(context.scene, take.armature)
-            shown.batch = _batch(skeleton_mesh(track.points_px[0], track.confidence[0], track.size))
+            shown.batch = _batch(skeleton_mesh(track.points_px[0], track.confidence[0], track.size, wider=wider))
+            shown.wider = wider
     except FleximoError:
         return  # the panel says what the take lacks
     with gpu.matrix.push_pop():
-        gpu.matrix.multiply_matrix(canvas_to_region(context, shown.camera.size))
+        gpu.matrix.multiply_matrix(placed)
         shown.batch.draw(_shader())
 
 
