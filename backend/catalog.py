@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
 
-from backend.stages import MotionModel, VideoModel
+from backend.stages import MotionModel, Planner, VideoModel
 from fleximo.errors import FleximoError
 
-__all__ = ["MOTION_MODELS", "VIDEO_MODELS", "Engine", "engine", "motion_model", "video_model"]
+__all__ = ["MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Engine", "engine", "motion_model", "planner", "video_model"]
 
 Entry = TypeVar("Entry")
 
@@ -25,6 +26,25 @@ class Engine:
     seeded: bool  # whether another seed gives another picture
 
 
+_EXTRA = ("accelerate", "diffusers", "onnxruntime", "safetensors", "torch", "transformers")
+
+
+@contextlib.contextmanager
+def _models_extra() -> Iterator[None]:
+    """Around an import that needs the packages of the extra `models`: says so where one is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
+            raise
+        raise FleximoError(
+            f"This model needs the Python package {package}.",
+            code="missing_package",
+            remedy="Run: pip install 'fleximo[models]'",
+        ) from None
+
+
 def _draft() -> VideoModel:
     from backend.models.draft import DraftPuppet
 
@@ -37,8 +57,33 @@ def _moves() -> MotionModel:
     return ParametricMoves()
 
 
+def _t2m_gpt() -> MotionModel:
+    with _models_extra():
+        from backend.models.t2m_gpt import T2MGPT
+    return T2MGPT()
+
+
+def _rules() -> Planner:
+    from fleximo.planner import RulePlanner
+
+    return RulePlanner()
+
+
+def _llm() -> Planner:
+    from backend.llm import planner_over_http
+
+    return planner_over_http()
+
+
+def _local_llm() -> Planner:
+    from backend.llm import planner_from_folder
+
+    return planner_from_folder()
+
+
 VIDEO_MODELS: dict[str, Engine] = {"draft": Engine(_draft, "draft", Fraction(30), seeded=False)}
-MOTION_MODELS: dict[str, Callable[[], MotionModel]] = {"moves": _moves}
+PLANNERS: dict[str, Callable[[], Planner]] = {"rules": _rules, "llm": _llm, "local": _local_llm}
+MOTION_MODELS: dict[str, Callable[[], MotionModel]] = {"moves": _moves, "t2m-gpt": _t2m_gpt}
 
 _loaded: dict[str, VideoModel] = {}
 
@@ -59,6 +104,11 @@ def video_model(name: str) -> VideoModel:
 def motion_model(name: str) -> MotionModel:
     """The text-to-motion model `name`; raises `FleximoError` that lists the names there are."""
     return _named(MOTION_MODELS, name, "motion model")()
+
+
+def planner(name: str) -> Planner:
+    """The planner `name`; raises `FleximoError` that lists the names there are, or says what it lacks."""
+    return _named(PLANNERS, name, "planner")()
 
 
 def _named(entries: Mapping[str, Entry], name: str, what: str) -> Entry:

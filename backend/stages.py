@@ -11,15 +11,27 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
+from backend.weights import Bundle
 from fleximo.errors import Notice
 from fleximo.job import RenderJob
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.pose_track import PoseSignal
+from fleximo.seams import Seam
 from fleximo.video import Video
 
-__all__ = ["MotionModel", "Planner", "PoseDetector", "Progress", "SkeletonAdapter", "VideoModel", "Workplace", "silent"]
+__all__ = [
+    "MotionModel",
+    "Performance",
+    "Planner",
+    "PoseDetector",
+    "Progress",
+    "SkeletonAdapter",
+    "VideoModel",
+    "Workplace",
+    "silent",
+]
 
 
 class Progress(Protocol):
@@ -33,11 +45,29 @@ def silent(fraction: float, message: str = "", /) -> None:
 
 
 class Planner(Protocol):
+    name: str  # for the report
+
     def plan(self, text: str) -> MotionPlan: ...
 
 
+@dataclass(frozen=True)
+class Performance:
+    """What a motion model made of a plan, and what is to be told of it."""
+
+    motion: Motion
+    seams: tuple[Seam, ...] = ()  # one for each two segments that follow each other
+    notices: tuple[Notice, ...] = ()
+    bundles: tuple[Bundle, ...] = ()  # the weights it was made with
+
+
 class MotionModel(Protocol):
-    def generate(self, plan: MotionPlan, progress: Progress) -> Motion: ...
+    def generate(self, plan: MotionPlan, progress: Progress) -> Motion:
+        """The motion of `plan` at the model's own rate."""
+        ...
+
+    def perform(self, plan: MotionPlan, progress: Progress, fps: Fraction | None = None) -> Performance:
+        """The same at `fps` (None: the model's own rate), with what is to be told of it."""
+        ...
 
 
 class PoseDetector(Protocol):

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from fleximo.errors import FleximoError, Notice
+from fleximo.timing import frame_count
 
 __all__ = ["DIRECTIONS", "MOVES", "SIDES", "MotionPlan", "Segment"]
 
@@ -112,6 +114,10 @@ class MotionPlan:
     @property
     def seconds(self) -> float:
         return sum(segment.seconds for segment in self.segments)
+
+    def frame_counts(self, fps: Fraction) -> tuple[int, ...]:
+        """How many frames each segment lasts at `fps`."""
+        return tuple(frame_count(segment.seconds, fps) for segment in self.segments)
 
     def with_seed(self, seed: int) -> MotionPlan:
         return replace(self, seed=seed)

@@ -17,7 +17,9 @@ from fleximo.limbs import leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
 from fleximo.rig import Rig
 
-__all__ = ["Heading", "chained", "continued", "inertialise", "join", "moved", "relock_feet"]
+__all__ = [
+    "Heading", "chained", "continued", "inertialise", "inverse", "join", "moved", "pelvis_place", "relock_feet",
+]  # fmt: skip
 
 Heading = tuple[float, float, float]  # x, z in m and yaw in radians of a stance on the floor
 
@@ -191,8 +193,8 @@ def _with_own_end(bent: Motion, own: Motion, start: int) -> Motion:
     return Motion(rotations, root, own.fps, contacts, own.rig)
 
 
-def _inverse(place: Heading) -> Heading:
-    """The way back: `chained(place, _inverse(place))` is the origin."""
+def inverse(place: Heading) -> Heading:
+    """The way back: `chained(place, inverse(place))` is the origin."""
     x, _, z = rot.rotate(rot.from_axis_angle([0.0, 1.0, 0.0], -place[2]), np.array([-place[0], 0.0, -place[1]]))
     return float(x), float(z), -place[2]
 
@@ -233,8 +235,8 @@ def join(
         piece = part
         if before is not None and not (continuing is not None and continuing[i - 1]):
             piece = continued(before, part, seconds)
-        end = _pelvis_place(part) if exits is None else exits[i]
-        before = moved(piece[-2:], _inverse(end))
+        end = pelvis_place(part) if exits is None else exits[i]
+        before = moved(piece[-2:], inverse(end))
         placed = moved(replace(piece, rotations=_signed(piece.rotations)), at)
         rotations.append(placed.rotations)
         roots.append(placed.root)
@@ -245,6 +247,7 @@ def join(
     return Motion(turned, np.concatenate(roots), first.fps, np.concatenate(contacts), first.rig)
 
 
-def _pelvis_place(part: Motion) -> Heading:
+def pelvis_place(part: Motion) -> Heading:
+    """Where on the floor the pelvis is in the last frame, and its heading."""
     x, _, z = (float(value) for value in part.root[-1])
     return x, z, float(rot.yaw(part.rotations[-1, 0].astype(np.float64)))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from backend.stages import Progress, silent
+from fractions import Fraction
+from itertools import accumulate
+
+from backend.stages import Performance, Progress, silent
 from fleximo import moves
 from fleximo.motion import Motion
 from fleximo.plan import MotionPlan
+from fleximo.seams import measure_seams
 
 __all__ = ["ParametricMoves"]
+
+_FPS = Fraction(30)
 
 
 class ParametricMoves:
@@ -16,4 +22,10 @@ class ParametricMoves:
     name = "moves"
 
     def generate(self, plan: MotionPlan, progress: Progress = silent) -> Motion:
-        return moves.generate(plan, progress=progress)
+        return self.perform(plan, progress).motion
+
+    def perform(self, plan: MotionPlan, progress: Progress = silent, fps: Fraction | None = None) -> Performance:
+        """The motion of `plan` at `fps` (None: 30), and its seams."""
+        motion = moves.generate(plan, fps=fps or _FPS, progress=progress)
+        starts = list(accumulate(plan.frame_counts(motion.fps)))[:-1]
+        return Performance(motion, measure_seams(motion, starts))

@@ -4,3 +4,7 @@ An island: imports no other model. Importing it loads torch.
 """
 
 from __future__ import annotations
+
+from backend.models.t2m_gpt.model import T2MGPT, Networks, Settings
+
+__all__ = ["T2MGPT", "Networks", "Settings"]

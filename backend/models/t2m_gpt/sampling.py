@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from backend.models.t2m_gpt.gpt import GPT, Cache
+from fleximo.errors import FleximoError
 
 __all__ = ["SOFT_LIMIT", "draw_tokens"]
 
@@ -25,13 +26,15 @@ def draw_tokens(
     *,
     limit: int = SOFT_LIMIT,
     cached: bool = True,
+    at_least_one: bool = False,
     step: Callable[[int], None] | None = None,
 ) -> list[list[int]]:
     """The tokens of each text vector of `texts` (N,512), without the end token, at most `limit`.
 
     `streams`: one random generator per text, from which each token is drawn by the model's probabilities; None = the
-    most probable token each time. A text whose first token is the end token gets an empty list. `step` is told the
-    number of each token before it is drawn. Without a cache all tokens are computed anew at every step.
+    most probable token each time. A text whose first token is the end token gets an empty list, unless `at_least_one`
+    rules that out. `step` is told the number of each token before it is drawn. Without a cache all tokens are computed
+    anew at every step.
 
     Rows stay in the batch after their end, so that no text's length changes the shapes that another is computed in.
     """
@@ -39,7 +42,7 @@ def draw_tokens(
     limit = min(limit, config.positions - 1)
     rows = len(texts)
     if streams is not None and len(streams) != rows:
-        raise ValueError("one stream per text is needed")
+        raise FleximoError(f"{rows} texts came with {len(streams)} random streams; one for each was expected.")
     drawn = torch.zeros((rows, limit), dtype=torch.long, device=texts.device)
     ended = np.zeros(rows, dtype=bool)
     lengths = np.full(rows, limit)
@@ -51,6 +54,12 @@ def draw_tokens(
                 step(k)
             known = drawn[:, max(0, k - 1) : k] if cached else drawn[:, :k]
             logits = gpt(texts, known, cache)[:, -1].float().cpu().numpy()
+            if not np.isfinite(logits).all():
+                raise FleximoError(
+                    "T2M-GPT's numbers overflowed.", code="not_finite", remedy="Use the precision fp32 or bf16."
+                )
+            if at_least_one and k == 0:
+                logits[:, config.end] = -np.inf
             chosen = logits.argmax(axis=1) if streams is None else _drawn(logits, streams)
             new = ~ended & (chosen == config.end)
             lengths[new], ended = k, ended | new
