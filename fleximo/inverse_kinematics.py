@@ -1,44 +1,41 @@
 """Joint positions -> local rotations of a rig, closed form and for all frames at once.
 
-Owns how a bone's turn about itself is found where positions alone do not tell it. Knows nothing of motions, frame
-rates, contacts or file formats.
+Owns which joints tell which rotation. Knows nothing of motions, frame rates, contacts or file formats; how a limb is
+turned about itself is `twist`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from fleximo import rotations as rot
-from fleximo.arrays import FloatArray, IntArray, freeze
+from fleximo.arrays import FloatArray, freeze
 from fleximo.errors import FleximoError
 from fleximo.rig import BODY_JOINTS, FINGERS, Rig
+from fleximo.steadying import jitter_m
+from fleximo.twist import bend_twist
 
 __all__ = ["positions_to_rotations", "rig_from_positions"]
 
-# (upper joint, hinge, end, axis of flexion in the T-pose): flexion turns the lower bone about +axis.
-_LIMBS: tuple[tuple[str, str, str, tuple[float, float, float]], ...] = (
-    ("left_shoulder", "left_elbow", "left_wrist", (0.0, -1.0, 0.0)),
-    ("right_shoulder", "right_elbow", "right_wrist", (0.0, 1.0, 0.0)),
-    ("left_hip", "left_knee", "left_ankle", (1.0, 0.0, 0.0)),
-    ("right_hip", "right_knee", "right_ankle", (1.0, 0.0, 0.0)),
-)
+_SIDES = ("left", "right")
+_UPPERS = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+_HINGES = ("left_elbow", "right_elbow", "left_knee", "right_knee")
+_ENDS = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
+# Axis of flexion in the T-pose: flexion turns the lower bone about +axis.
+_FLEXION: FloatArray = np.array([(0.0, -1.0, 0.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0, 0.0)])
 _BRANCHES = {
     "pelvis": ("left_hip", "right_hip", "spine1"),
     "spine3": ("neck", "left_collar", "right_collar"),
     "left_wrist": tuple(f"left_{finger}1" for finger in FINGERS),
     "right_wrist": tuple(f"right_{finger}1" for finger in FINGERS),
 }
-_BENT = 0.17  # sine of the bend (10 degrees) from which on the bend's plane tells the twist
-_WELL_BENT = 0.60  # ... and from which on (37 degrees) it is trusted alone; between them the neighbours have a say
-_PASSAGE_FRAMES = 8  # the longest passage through straight in which the side of the bend is compared
-_SMOOTH_FRAMES = 3.0  # standard deviation of how far that say reaches
 
 
-class _Skeleton:
-    """The given positions by joint name, beside the rig's rest offsets."""
+class _Pose:
+    """Positions as given, and the world rotations found for them so far."""
 
     def __init__(self, rig: Rig, positions: npt.ArrayLike) -> None:
         given = freeze(positions, (None, None, 3), name="positions", dtype=np.float64)
@@ -50,59 +47,78 @@ class _Skeleton:
             )
         self.rig = rig
         self.frames = given.shape[0]
-        self.joints: dict[str, FloatArray] = {name: given[:, column] for column, name in enumerate(names)}
+        self.names = names
+        self._given = given
+        self._columns = {name: column for column, name in enumerate(names)}
+        self.world: dict[str, FloatArray] = {}  # joint -> (T,4)
         for name in BODY_JOINTS:
             rig.index(name)
 
-    def offset(self, child: str) -> FloatArray:
-        """(3,) m, rest offset of `child` from its parent."""
-        return np.asarray(self.rig.rest_offsets[self.rig.index(child)], dtype=np.float64)
+    def place(self, name: str) -> FloatArray:
+        """(T,3) m, where the joint was seen."""
+        return self._given[:, self._columns[name]]
 
-    def bone(self, child: str) -> FloatArray:
-        """(T,3) m, from the parent of `child` to `child` as given."""
-        parent = self.rig.joint_names[self.rig.parents[self.rig.index(child)]]
-        return self.joints[child] - self.joints[parent]
+    def parent(self, name: str) -> str:
+        """The joint that `name` hangs on."""
+        return self.rig.joint_names[int(self.rig.parents[self.rig.index(name)])]
 
-    def aim(self, guess: FloatArray, child: str) -> FloatArray:
-        """The world rotations nearest to `guess` (T,4) that point the bone to `child` where it was seen."""
-        return rot.multiply(rot.from_two_vectors(rot.rotate(guess, self.offset(child)), self.bone(child)), guess)
+    def offsets(self, children: Sequence[str]) -> FloatArray:
+        """(N,3) m, rest offsets of `children` from their parents."""
+        return np.asarray(self.rig.rest_offsets[[self.rig.index(child) for child in children]], dtype=np.float64)
+
+    def bones(self, children: Sequence[str]) -> FloatArray:
+        """(T,N,3) m, from their parents to `children` as given."""
+        ends = [self._columns[child] for child in children]
+        starts = [self._columns[self.parent(child)] for child in children]
+        return np.asarray(self._given[:, ends] - self._given[:, starts])
+
+    def aim(self, guess: FloatArray, *children: str) -> FloatArray:
+        """The world rotations nearest to `guess` (T,N,4) that point the bones to `children` where they were seen."""
+        return rot.multiply(
+            rot.from_two_vectors(rot.rotate(guess, self.offsets(children)), self.bones(children)), guess
+        )
+
+    def aim_one(self, guess: FloatArray, child: str) -> FloatArray:
+        """`aim` of a single joint: (T,4) -> (T,4)."""
+        return self.aim(guess[:, None], child)[:, 0]
 
     def branch(self, name: str) -> FloatArray:
         """World rotations (T,4) of a joint whose several children stand fast on it."""
         children = _BRANCHES[name]
-        rest = np.stack([self.offset(child) for child in children])
-        return _kabsch(rest, np.stack([self.bone(child) for child in children], axis=1))
+        return _kabsch(self.offsets(children), self.bones(children))
 
 
 def positions_to_rotations(
-    rig: Rig, positions: npt.ArrayLike, *, face_points: Mapping[str, FloatArray] | None = None
+    rig: Rig,
+    positions: npt.ArrayLike,
+    *,
+    face_points: Mapping[str, FloatArray] | None = None,
+    jitter: float | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Local rotations (T,J,4) and root (T,3) m whose forward kinematics give `positions`.
 
     `positions`: (T,22,3) m of `BODY_JOINTS` or (T,J,3) of all joints of `rig`. `face_points`: landmarks of the rig's
-    head (nose, left_eye, ...) -> (T,3) m; without them the head goes with the neck. Every bone keeps the length and
-    every branching joint the shape of `rig`, so the joints match exactly where `rig` has the person's proportions
-    (`rig_from_positions`). Pelvis, chest and hands are turned by the best rigid fit (Kabsch 1976); limbs by the
-    shortest arc and the plane of their bend, which is carried on through frames where the limb is straight. What
-    positions do not tell (toes, hands without fingers) stays as in the rest pose.
+    head (nose, left_eye, ...) -> (T,3) m; without them the head goes with the neck. `jitter`: standard deviation in m
+    of the positions' errors, None = told from the bones. Every bone keeps the length and every branching joint the
+    shape of `rig`, so the joints match exactly where `rig` has the person's proportions (`rig_from_positions`). Pelvis,
+    chest and hands are turned by the best rigid fit (Kabsch 1976); limbs by the shortest arc and the plane of their
+    bend, which is carried on through frames where the limb is straight. What positions do not tell (toes, hands
+    without fingers) stays as in the rest pose.
 
     >>> from fleximo.rig import DEFAULT_RIG
     >>> rotations, root = positions_to_rotations(DEFAULT_RIG, DEFAULT_RIG.rest_joints[None])
     >>> rotations.shape, bool(np.allclose(rotations, rot.IDENTITY, atol=1e-6))
     ((1, 52, 4), True)
     """
-    skeleton = _Skeleton(rig, positions)
-    world = _trunk(skeleton)
-    _add_head(skeleton, world, face_points or {})
-    for side in ("left", "right"):
-        world[f"{side}_collar"] = skeleton.aim(world["spine3"], f"{side}_shoulder")
-    for limb in _LIMBS:
-        _add_limb(skeleton, world, *limb)
-    for side in ("left", "right"):
-        world[f"{side}_ankle"] = skeleton.aim(world[f"{side}_knee"], f"{side}_foot")
-        if f"{side}_index1" in skeleton.joints:
-            _add_hand(skeleton, world, side)
-    return _to_local(rig, world, skeleton.frames), skeleton.joints["pelvis"].copy()
+    pose = _Pose(rig, positions)
+    places = np.stack([pose.place(name) for name in BODY_JOINTS], axis=1)
+    _turn_trunk(pose)
+    _turn_head(pose, face_points or {})
+    _turn_limbs(pose, jitter_m(places) if jitter is None else jitter)
+    for side in _SIDES:
+        if f"{side}_index1" in pose.names:
+            _turn_hand(pose, side)
+    return _to_local(pose), places[:, 0].copy()
 
 
 def rig_from_positions(rig: Rig, positions: npt.ArrayLike) -> Rig:
@@ -111,18 +127,17 @@ def rig_from_positions(rig: Rig, positions: npt.ArrayLike) -> Rig:
     Where several bones stand fast on one joint (pelvis, chest, palm) their directions are taken over too; all other
     bones keep the rest direction of `rig`. Landmarks and joints that were not given stay as they are.
     """
-    skeleton = _Skeleton(rig, positions)
+    pose = _Pose(rig, positions)
     offsets = rig.rest_offsets.astype(np.float64)
-    for name in skeleton.joints:
-        joint = rig.index(name)
-        length = np.linalg.norm(offsets[joint])
-        if joint and length > 0.0:
-            offsets[joint] *= np.median(np.linalg.norm(skeleton.bone(name), axis=-1)) / length
-    for branch, children in _BRANCHES.items():
-        if children[0] in skeleton.joints:
-            turned_back = rot.conjugate(skeleton.branch(branch))
-            for child in children:
-                offsets[rig.index(child)] = np.median(rot.rotate(turned_back, skeleton.bone(child)), axis=0)
+    children = pose.names[1:]
+    joints = [rig.index(name) for name in children]
+    rest = np.linalg.norm(offsets[joints], axis=-1)
+    seen = np.median(np.linalg.norm(pose.bones(children), axis=-1), axis=0)
+    offsets[joints] *= np.where(rest > 0.0, seen / np.maximum(rest, 1e-9), 1.0)[:, None]
+    for branch, held in _BRANCHES.items():
+        if held[0] in pose.names:
+            turned_back = rot.conjugate(pose.branch(branch))[:, None]
+            offsets[[rig.index(child) for child in held]] = np.median(rot.rotate(turned_back, pose.bones(held)), axis=0)
     return rig.with_offsets(offsets)
 
 
@@ -131,25 +146,23 @@ def _kabsch(rest: FloatArray, seen: FloatArray) -> FloatArray:
     u, _, vt = np.linalg.svd(np.einsum("ni,tnj->tij", rest, seen))
     matrices = np.swapaxes(vt, 1, 2) @ np.swapaxes(u, 1, 2)
     mirrored = np.linalg.det(matrices) < 0.0
-    vt[mirrored, 2] *= -1.0
-    return rot.from_matrix(np.swapaxes(vt, 1, 2) @ np.swapaxes(u, 1, 2))
+    if mirrored.any():
+        vt[mirrored, 2] *= -1.0
+        matrices = np.swapaxes(vt, 1, 2) @ np.swapaxes(u, 1, 2)
+    return rot.from_matrix(matrices)
 
 
-def _trunk(skeleton: _Skeleton) -> dict[str, FloatArray]:
-    """World rotations of pelvis, spine and chest; the turn between pelvis and chest is shared by the spine."""
-    pelvis, chest = skeleton.branch("pelvis"), skeleton.branch("spine3")
-    return {
-        "pelvis": pelvis,
-        "spine1": skeleton.aim(rot.slerp(pelvis, chest, 1.0 / 3.0), "spine2"),
-        "spine2": skeleton.aim(rot.slerp(pelvis, chest, 2.0 / 3.0), "spine3"),
-        "spine3": chest,
-    }
+def _turn_trunk(pose: _Pose) -> None:
+    """Pelvis, spine and chest; the turn between pelvis and chest is shared by the spine."""
+    pelvis, chest = pose.branch("pelvis"), pose.branch("spine3")
+    between = rot.slerp(pelvis[:, None], chest[:, None], np.array([1.0 / 3.0, 2.0 / 3.0]))
+    spine = pose.aim(between, "spine2", "spine3")
+    pose.world |= {"pelvis": pelvis, "spine1": spine[:, 0], "spine2": spine[:, 1], "spine3": chest}
 
 
-def _add_head(skeleton: _Skeleton, world: dict[str, FloatArray], face_points: Mapping[str, FloatArray]) -> None:
+def _turn_head(pose: _Pose, face_points: Mapping[str, FloatArray]) -> None:
     """Neck from chest and head joint; the head from the face, or with the neck."""
-    chest = world["spine3"]
-    rig = skeleton.rig
+    chest, rig = pose.world["spine3"], pose.rig
     wrong = [name for name in face_points if rig.landmarks.get(name, ("", ()))[0] != "head"]
     if wrong:
         raise FleximoError(
@@ -157,17 +170,16 @@ def _add_head(skeleton: _Skeleton, world: dict[str, FloatArray], face_points: Ma
             f"{', '.join(name for name, (joint, _) in rig.landmarks.items() if joint == 'head')}."
         )
     if not face_points:
-        world["neck"] = world["head"] = skeleton.aim(chest, "head")
+        pose.world["neck"] = pose.world["head"] = pose.aim_one(chest, "head")
         return
-    shape = (skeleton.frames, 3)
+    shape = (pose.frames, 3)
     seen = [freeze(points, shape, name=name, dtype=np.float64) for name, points in face_points.items()]
     rest = np.array([rig.landmarks[name][1] for name in face_points])
-    head_joint = skeleton.joints["head"]
     if len(seen) == 1:
-        world["head"] = _look(skeleton.aim(chest, "head"), rest[0], seen[0] - head_joint)
+        pose.world["head"] = _look(pose.aim_one(chest, "head"), rest[0], seen[0] - pose.place("head"))
     else:
-        world["head"] = _kabsch(rest, np.stack(seen, axis=1) - head_joint[:, None])
-    world["neck"] = skeleton.aim(rot.slerp(chest, world["head"], 0.5), "head")
+        pose.world["head"] = _kabsch(rest, np.stack(seen, axis=1) - pose.place("head")[:, None])
+    pose.world["neck"] = pose.aim_one(rot.slerp(chest, pose.world["head"], 0.5), "head")
 
 
 def _look(neck: FloatArray, rest: FloatArray, seen: FloatArray) -> FloatArray:
@@ -185,92 +197,44 @@ def _look(neck: FloatArray, rest: FloatArray, seen: FloatArray) -> FloatArray:
     return rot.multiply(tilted, rot.multiply(turned, neck))
 
 
-def _add_limb(
-    skeleton: _Skeleton,
-    world: dict[str, FloatArray],
-    upper: str,
-    hinge: str,
-    end: str,
-    axis: tuple[float, float, float],
-) -> None:
-    """World rotations of the upper joint (twist from the bend) and of the hinge (nearest to the upper)."""
-    parent = skeleton.rig.joint_names[skeleton.rig.parents[skeleton.rig.index(upper)]]
-    swing = skeleton.aim(world[parent], hinge)
-    along = rot.unit(skeleton.bone(hinge))
-    twist = _bend_twist(along, skeleton.bone(end), rot.rotate(swing, np.asarray(axis)))
-    world[upper] = rot.multiply(rot.from_axis_angle(along, twist), swing)
-    world[hinge] = skeleton.aim(world[upper], end)
+def _turn_limbs(pose: _Pose, jitter: float) -> None:
+    """Collars, arms and legs: the upper joint's twist from the bend, hinges and ankles nearest to what is above."""
+    chest, pelvis = pose.world["spine3"], pose.world["pelvis"]
+    collars = pose.aim(np.stack((chest, chest), axis=1), "left_shoulder", "right_shoulder")
+    above = np.concatenate((collars, np.stack((pelvis, pelvis), axis=1)), axis=1)
+    swing = pose.aim(above, *_HINGES)
+    along, lower = rot.unit(pose.bones(_HINGES)), pose.bones(_ENDS)
+    twist = bend_twist(along, lower, rot.rotate(swing, _FLEXION), jitter)
+    uppers = rot.multiply(rot.from_axis_angle(along, twist), swing)
+    hinges = pose.aim(uppers, *_ENDS)
+    ankles = pose.aim(hinges[:, 2:], "left_foot", "right_foot")
+    names = ("left_collar", "right_collar", *_UPPERS, *_HINGES, "left_ankle", "right_ankle")
+    turned = np.concatenate((collars, uppers, hinges, ankles), axis=1)
+    pose.world |= {name: turned[:, column] for column, name in enumerate(names)}
 
 
-def _bend_twist(along: FloatArray, lower: FloatArray, hinge_axis: FloatArray) -> FloatArray:
-    """Angles in radians (T,) about `along` (T,3) that bring `hinge_axis` (T,3) onto the normal of the bend's plane.
-
-    Frames in which the limb is straight take the angle between those of their bent neighbours, in which case the
-    twist does not jump; a limb that is never bent keeps 0.
-    """
-    normal = np.cross(along, rot.unit(lower))
-    bend = np.linalg.norm(normal, axis=-1)
-    bent = np.flatnonzero(bend > _BENT)
-    if bent.size == 0:
-        return np.zeros(len(along))
-    sine = (np.cross(hinge_axis, normal) * along).sum(axis=-1)[bent]
-    cosine = ((hinge_axis - (hinge_axis * along).sum(axis=-1, keepdims=True) * along) * normal).sum(axis=-1)[bent]
-    angles = np.arctan2(sine, cosine)
-    angles = _one_sided(angles, bend[bent], bent)
-    return _steadied(np.interp(np.arange(len(along)), bent, angles), bend)
-
-
-def _one_sided(angles: FloatArray, bend: FloatArray, frames: IntArray) -> FloatArray:
-    """`angles` (N,) of the bent `frames`, unwrapped, with those of an overstretched limb turned by pi.
-
-    A limb that passes through straight and comes out on the other side was overstretched; it cannot have turned by
-    half in that time. Of the sides of one such passage, the longer and stronger bend is the natural one.
-    """
-    gap = np.diff(frames)
-    step = np.abs(np.angle(np.exp(1j * np.diff(angles))))
-    passed = (gap > 1) & (gap <= _PASSAGE_FRAMES) & (step > np.pi / 2.0)
-    side = np.cumprod(np.concatenate(([1.0], np.where(passed, -1.0, 1.0))))
-    group = np.cumsum(np.concatenate(([0], gap > _PASSAGE_FRAMES)))
-    natural = np.where(np.bincount(group, weights=side * bend) < 0.0, -1.0, 1.0)[group]
-    return np.unwrap(np.where(side * natural < 0.0, angles + np.pi, angles))
-
-
-def _steadied(angles: FloatArray, bend: FloatArray) -> FloatArray:
-    """`angles` (T,), drawn to those of the better bent frames around where the limb is nearly straight.
-
-    There the plane of the bend turns fast without the limb turning, and the error of the positions is all it shows.
-    """
-    reach = int(3 * _SMOOTH_FRAMES)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _SMOOTH_FRAMES) ** 2)
-    weight = np.square(bend) + 0.05
-    padded, padded_weight = np.pad(angles * weight, reach, mode="edge"), np.pad(weight, reach, mode="edge")
-    around = np.convolve(padded, kernel, mode="valid") / np.convolve(padded_weight, kernel, mode="valid")
-    trust = np.clip((bend - _BENT) / (_WELL_BENT - _BENT), 0.0, 1.0)
-    trust = trust * trust * (3.0 - 2.0 * trust)
-    return np.asarray(around + trust * (angles - around))
-
-
-def _add_hand(skeleton: _Skeleton, world: dict[str, FloatArray], side: str) -> None:
+def _turn_hand(pose: _Pose, side: str) -> None:
     """Hand and fingers; half of the hand's turn about the forearm goes to the forearm, as in the body."""
-    elbow, wrist = world[f"{side}_elbow"], skeleton.branch(f"{side}_wrist")
-    offset = skeleton.offset(f"{side}_wrist")
+    elbow, wrist = pose.world[f"{side}_elbow"], pose.branch(f"{side}_wrist")
+    offset = pose.offsets([f"{side}_wrist"])[0]
     turn = rot.twist_about(rot.multiply(rot.conjugate(elbow), wrist), offset / max(float(np.linalg.norm(offset)), 1e-9))
-    world[f"{side}_elbow"] = rot.multiply(elbow, rot.slerp(np.broadcast_to(rot.IDENTITY, turn.shape), turn, 0.5))
-    world[f"{side}_wrist"] = wrist
+    pose.world[f"{side}_elbow"] = rot.multiply(elbow, rot.slerp(np.broadcast_to(rot.IDENTITY, turn.shape), turn, 0.5))
+    pose.world[f"{side}_wrist"] = wrist
     for finger in FINGERS:
         first, second, third = (f"{side}_{finger}{segment}" for segment in (1, 2, 3))
-        world[first] = skeleton.aim(wrist, second)
-        world[second] = skeleton.aim(world[first], third)
+        pose.world[first] = pose.aim_one(wrist, second)
+        pose.world[second] = pose.aim_one(pose.world[first], third)
 
 
-def _to_local(rig: Rig, world: dict[str, FloatArray], frames: int) -> FloatArray:
+def _to_local(pose: _Pose) -> FloatArray:
     """(T,J,4) local rotations; a joint without a world rotation stays at rest on its parent."""
-    rotations = np.broadcast_to(rot.IDENTITY, (frames, len(rig.joint_names), 4)).copy()
-    for joint, name in enumerate(rig.joint_names):
-        if name in world:
-            parent = int(rig.parents[joint])
-            local = world[name]
-            if parent >= 0:
-                local = rot.multiply(rot.conjugate(world[rig.joint_names[parent]]), local)
-            rotations[:, joint] = local
+    rig = pose.rig
+    rotations = np.broadcast_to(rot.IDENTITY, (pose.frames, len(rig.joint_names), 4)).copy()
+    turned = [name for name in rig.joint_names if name in pose.world]
+    joints = [rig.index(name) for name in turned]
+    rotations[:, joints] = np.stack([pose.world[name] for name in turned], axis=1)
+    hung = [name for name in turned if rig.parents[rig.index(name)] >= 0]
+    above = np.stack([pose.world[pose.parent(name)] for name in hung], axis=1)
+    own = np.stack([pose.world[name] for name in hung], axis=1)
+    rotations[:, [rig.index(name) for name in hung]] = rot.multiply(rot.conjugate(above), own)
     return rot.continuous(rot.normalise(rotations))

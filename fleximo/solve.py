@@ -17,6 +17,7 @@ from fleximo.fingers import HAND_SHAPES, finger_names, shape_rotations
 from fleximo.inverse_kinematics import positions_to_rotations, rig_from_positions
 from fleximo.motion import Motion
 from fleximo.rig import BODY_JOINTS, DEFAULT_RIG, Rig
+from fleximo.steadying import jitter_m, on_bones, steadied
 from fleximo.timing import as_fps
 
 __all__ = ["motion_from_joints"]
@@ -40,8 +41,11 @@ def motion_from_joints(
     if len(places) == 0:
         raise FleximoError("The joints have no frame; at least one was expected.")
     rate = as_fps(fps)
+    jitter = jitter_m(places)
+    places = steadied(places, jitter)
     body = rig_from_positions(DEFAULT_RIG, places) if rig is None else rig
-    rotations, root = positions_to_rotations(body, places)
+    places = on_bones(places, body)
+    rotations, root = positions_to_rotations(body, places, jitter=0.6 * jitter)
     _set_fingers(body, rotations, fingers)
     planted = (
         _planted(places, rate)
