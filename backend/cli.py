@@ -57,8 +57,9 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     animate.add_argument("--motion", type=Path, help="use this motion file instead of the text (.npz)")
     animate.add_argument("--points", type=Path, help="key points placed by hand (JSON), instead of a detector")
     animate.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
+    _add_planner(animate)
     animate.add_argument("--engine", default="draft", help="the video model (default: draft)")
-    animate.add_argument("--motion-model", default="moves", help="the text-to-motion model (default: moves)")
+    _add_motion_model(animate)
     animate.add_argument("--fps", default=None, help="1 to 240, also 23.976 or 30000/1001 (default: 30 for the draft)")
     animate.add_argument("--size", default=None, metavar="WxH", help="default: 576x1024 or 1024x576")
     animate.add_argument("--seed", type=_seed, default=0, help="of the natural variation (default: 0)")
@@ -68,6 +69,13 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
         default="bones",
         help="how the motion is fitted to the person: in 3D bone by bone (default), in the picture as the paper does, "
         "or not at all",
+    )
+    _add_photo_priors(animate)
+    animate.add_argument(
+        "--camera-height", type=float, metavar="M", help="of the camera over the floor (default: fitted to the photo)"
+    )
+    animate.add_argument(
+        "--camera-pitch", type=float, metavar="DEGREES", help="of the camera, positive looks down (default: fitted)"
     )
     animate.add_argument("--keep", type=Path, metavar="DIR", help="keep every intermediate file in DIR")
     animate.add_argument("--report", type=Path, metavar="FILE", help="write the report (JSON)")
@@ -91,17 +99,48 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
 def _add_motion_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     plan = command("plan", "prints the plan of a text as JSON", 'fleximo plan "she walks in, waves and bows"')
     plan.add_argument("text", help="what the person does")
+    _add_planner(plan)
     plan.add_argument("--seed", type=_seed, default=0, help="written into the plan (default: 0)")
 
     motion = command("motion", "text to a motion file", 'fleximo motion "two jumping jacks" -o jacks.npz')
     motion.add_argument("text", help="what the person does")
+    _add_planner(motion)
     motion.add_argument("-o", "--output", type=Path, required=True, help=".npz or .bvh")
+    _add_motion_model(motion)
     motion.add_argument("--fps", default="30", help="frames per second, 1 to 240 (default: 30)")
     motion.add_argument("--seed", type=_seed, default=0, help="of the natural variation (default: 0)")
 
     convert = command("convert", "a motion file (.npz) to .bvh or .npz", "fleximo convert walk.npz walk.bvh")
     convert.add_argument("input", type=Path, help="a motion file (.npz)")
     convert.add_argument("output", type=Path, help=".npz or .bvh")
+
+
+def _add_motion_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--motion-model",
+        default="moves",
+        help="the text-to-motion model: moves (default), or t2m-gpt, which needs its weights (see docs/motion.md)",
+    )
+
+
+def _add_planner(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--planner",
+        default="rules",
+        help="rules (default), llm (an endpoint: FLEXIMO_LLM_URL, FLEXIMO_LLM_MODEL, FLEXIMO_LLM_KEY) or local (the "
+        "folder FLEXIMO_LLM_MODEL); see docs/planner.md",
+    )
+
+
+def _add_photo_priors(command: argparse.ArgumentParser) -> None:
+    """What a photo does not tell and its owner may know."""
+    command.add_argument(
+        "--lens-degrees",
+        type=float,
+        metavar="DEGREES",
+        help="angle of view of the photo's longer side (default: from EXIF, else 35)",
+    )
+    command.add_argument("--stature", type=float, metavar="M", help="how tall the person is (default: 1.70)")
 
 
 def _add_picture_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
@@ -111,6 +150,7 @@ def _add_picture_commands(command: Callable[[str, str, str], argparse.ArgumentPa
     detect.add_argument("--mask", type=Path, help="also write the person's mask (PNG)")
     detect.add_argument("--points", type=Path, help="key points placed by hand (JSON)")
     detect.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
+    _add_photo_priors(detect)
 
     score = command(
         "score",

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from backend import catalog, pipeline, reports
+from backend.drawing import FLEXIMO_THICK, draw_track
 from backend.evaluate.sheet import contact_sheet, write_picture
 from backend.media import read_frames
 from backend.terminal import ProgressLine
@@ -45,11 +46,16 @@ def animate(arguments: argparse.Namespace) -> Result:
         points=_points(arguments.points),
         choose=arguments.choose,
         engine=arguments.engine,
+        planner=arguments.planner,
         motion_model=arguments.motion_model,
         fps=None if arguments.fps is None else as_fps(arguments.fps),
         size=None if arguments.size is None else parse_size(arguments.size),
         seed=arguments.seed,
         rescale=arguments.rescale,
+        lens_degrees=arguments.lens_degrees,
+        stature_m=arguments.stature,
+        camera_height_m=arguments.camera_height,
+        camera_pitch_degrees=arguments.camera_pitch,
         master=arguments.keep is not None,
     )
     if arguments.output.suffix.lower() != ".mp4":
@@ -100,10 +106,10 @@ def demo(arguments: argparse.Namespace) -> Result:
     folder: Path = arguments.output
     photo = files("backend").joinpath("demo/anna.jpg").read_bytes()
     document = _animate(pipeline.Request(photo=photo, text=arguments.text), folder / "video.mp4", folder)
-    shown = []
-    for name in ("video.mp4", "pose.mp4"):
-        frames = list(read_frames(folder / name))
-        shown += [frames[round(n)] for n in np.linspace(0, len(frames) - 1, 10)]
+    frames, track = list(read_frames(folder / "video.mp4")), PoseTrack.load(folder / "pose_track.npz")
+    chosen = np.linspace(0, len(frames) - 1, 10).round().astype(int)
+    shown = [frames[n] for n in chosen]
+    shown += [picture for n in chosen for picture in draw_track(track[n : n + 1], FLEXIMO_THICK)]
     write_picture(folder / "contact_sheet.jpg", contact_sheet(shown, columns=10))
     told = _told(document, folder / "video.mp4")
     told += f"\nThe skeleton: {folder / 'pose.mp4'}\nAll at a glance: {folder / 'contact_sheet.jpg'}"
@@ -170,23 +176,31 @@ def render(arguments: argparse.Namespace) -> Result:
 def plan(arguments: argparse.Namespace) -> Result:
     import json
 
-    from fleximo.planner import RulePlanner
-
-    document = RulePlanner().plan(arguments.text).with_seed(arguments.seed).to_json()
+    document = catalog.planner(arguments.planner).plan(arguments.text).with_seed(arguments.seed).to_json()
     return document | {"text_output": json.dumps(document, indent=2, ensure_ascii=False)}
 
 
 def motion(arguments: argparse.Namespace) -> Result:
-    from fleximo import moves
-    from fleximo.planner import RulePlanner
-
-    made = RulePlanner().plan(arguments.text).with_seed(arguments.seed)
-    moved = moves.generate(made, fps=as_fps(arguments.fps))
+    fps, model = as_fps(arguments.fps), catalog.motion_model(arguments.motion_model)
+    made = catalog.planner(arguments.planner).plan(arguments.text).with_seed(arguments.seed)
+    progress = ProgressLine()
+    try:
+        performance = model.perform(made, progress, fps)
+    finally:
+        progress.close()
+    moved, notices = performance.motion, (*made.notices, *performance.notices)
     _save_motion(moved, arguments.output)
-    told = [f"{arguments.output}: {_frames(len(moved))}, {moved.seconds:.1f} s", *map(_sentence, made.notices)]
+    told = [f"{arguments.output}: {_frames(len(moved))}, {moved.seconds:.1f} s", *map(_sentence, notices)]
+    told += [f"  seam at {seam.seconds:.1f} s: {seam.quality}" for seam in performance.seams if seam.quality == "poor"]
     return {
         "output": str(arguments.output),
         "frames": len(moved),
+        "fps": float(moved.fps),
+        "fidelity": reports.fidelity_with("full" if performance.bundles else "draft", performance.bundles),
+        "stages": {"motion": {"implementation": arguments.motion_model, **reports.motion_weights(performance.bundles)}},
+        "warnings": [notice.code for notice in notices],
+        "notices": [notice.to_json() for notice in notices],
+        "seams": [seam.to_json() for seam in performance.seams],
         "plan": made.to_json(),
         "text_output": "\n".join(told),
     }
@@ -220,7 +234,13 @@ def detect(arguments: argparse.Namespace) -> Result:
 
     _check_target(arguments.output, arguments.photo, arguments.points)
     _check_target(arguments.mask, arguments.photo, arguments.points, arguments.output)
-    person = find(read_bytes(arguments.photo), points=_points(arguments.points), choose=arguments.choose)
+    person = find(
+        read_bytes(arguments.photo),
+        points=_points(arguments.points),
+        choose=arguments.choose,
+        stature_m=arguments.stature,
+        lens_degrees=arguments.lens_degrees,
+    )
     framing = frame_photo(person.photo_size, person=person)
     write_json(arguments.output, person.to_json() | {"framing": framing.to_json()})
     if arguments.mask is not None:

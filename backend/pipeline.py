@@ -20,15 +20,15 @@ from typing import Any
 from backend import catalog
 from backend.media import GOP, Piece, VideoWriter, concatenate, read_frames
 from backend.models import detect
-from backend.stages import Progress, VideoModel, Workplace, silent
+from backend.stages import Performance, Progress, VideoModel, Workplace, silent
 from fleximo.errors import FleximoError, Notice
 from fleximo.files import write_atomic
 from fleximo.job import RenderJob
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
-from fleximo.planner import RulePlanner
 from fleximo.take import Take
+from fleximo.upper_body import plan_for
 from fleximo.video import Video
 
 __all__ = ["Animation", "Rendered", "Request", "animate", "render_job"]
@@ -44,12 +44,17 @@ class Request:
     points: Mapping[str, Any] | None = None  # manual key points {name: [x, y]}, photo px
     choose: int | None = None  # which of several people, from the left, 0 = the first
     engine: str = "draft"
+    planner: str = "rules"
     motion_model: str = "moves"
     fps: Fraction | None = None  # None: the engine's default
     size: tuple[int, int] | None = None  # (W, H) px; None: 576x1024 or 1024x576
     seed: int = 0
     rescale: str = "bones"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    lens_degrees: float | None = None  # of the photo's longer side; None: as EXIF says, else a portrait's usual lens
+    stature_m: float | None = None  # None: an adult's usual
+    camera_height_m: float | None = None  # over the floor; None: fitted to the photo, like the pitch
+    camera_pitch_degrees: float | None = None  # positive looks down
     master: bool = True  # also keep the lossless master: without it frames cannot be exchanged later
 
 
@@ -72,13 +77,15 @@ class Animation:
     """Everything that was made on the way."""
 
     request: Request
-    plan: MotionPlan | None
+    plan: MotionPlan | None  # as played: for the upper body where the photo shows no more
     motion: Motion  # as planned, on the default rig
     person: Person
     job: RenderJob
     rendered: Rendered
     notices: tuple[Notice, ...]
     timings_s: dict[str, float]
+    planner: str  # whose plan it is; "none" where a motion was given
+    performance: Performance | None = None  # the motion with what is told of it; None where a motion was given
 
 
 def animate(request: Request, folder: Path, progress: Progress = silent) -> Animation:
@@ -86,16 +93,25 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
     timings: dict[str, float] = {}
     fps = request.fps or catalog.engine(request.engine).default_fps
 
-    plan, motion = None, request.motion
+    plan, planned_by, performance, motion = None, "none", None, request.motion
     if motion is None:
         with _timed(timings, "plan"):
-            plan = RulePlanner().plan(request.text).with_seed(request.seed)
-        with _timed(timings, "motion"):
-            motion = catalog.motion_model(request.motion_model).generate(plan, _part(progress, 0.0, 0.05))
+            plan, planned_by = _planned(request)
     with _timed(timings, "detect"):
-        person = detect.detect(request.photo, points=request.points, choose=request.choose)
+        person = detect.detect(
+            request.photo,
+            points=request.points,
+            choose=request.choose,
+            stature_m=request.stature_m,
+            lens_degrees=request.lens_degrees,
+        )
         detect.release()
-        progress(0.12, "found the person")
+        progress(0.07, "found the person")
+    if plan is not None:
+        with _timed(timings, "motion"):
+            plan = plan_for(plan, person)
+            performance = catalog.motion_model(request.motion_model).perform(plan, _part(progress, 0.07, 0.12))
+            motion = performance.motion
     with _timed(timings, "rescale"):
         shot = Take.begin(
             motion,
@@ -108,13 +124,29 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
             engine=request.engine,
             settings=request.settings,
             seed=request.seed,
+            camera_height_m=request.camera_height_m,
+            camera_pitch_degrees=request.camera_pitch_degrees,
         )
         job = shot.job()
     with _timed(timings, "render"):
         rendered = render_job(job, folder, _part(progress, 0.12, 1.0), master=request.master)
-    told = (*(plan.notices if plan else ()), *person.notices, *shot.notices(), *rendered.notices)
+    told = (
+        *(plan.notices if plan else ()),
+        *(performance.notices if performance else ()),
+        *person.notices,
+        *shot.notices(),
+        *rendered.notices,
+    )
     notices = tuple({notice.code: notice for notice in reversed(told)}.values())[::-1]  # the first of each code
-    return Animation(request, plan, motion, person, job, rendered, notices, timings)
+    return Animation(request, plan, motion, person, job, rendered, notices, timings, planned_by, performance)
+
+
+def _planned(request: Request) -> tuple[MotionPlan, str]:
+    """The plan of the text, and the name of the planner who made it in the end."""
+    planner = catalog.planner(request.planner)
+    plan = planner.plan(request.text).with_seed(request.seed)
+    fell_back = any(notice.code == "planner_fallback" for notice in plan.notices)
+    return plan, "rules" if fell_back else planner.name
 
 
 def render_job(

@@ -22,13 +22,14 @@ from backend import catalog
 from backend.drawing import draw_track
 from backend.media import VideoWriter
 from backend.pipeline import Animation, Rendered
-from backend.weights import bundled_models
+from backend.stages import Performance
+from backend.weights import Bundle, bundled_models
 from fleximo.errors import Notice
 from fleximo.files import write_atomic, write_json
 from fleximo.job import RenderJob
 from fleximo.system import peak_memory_mb
 
-__all__ = ["keep", "render_report", "report", "versions"]
+__all__ = ["fidelity_with", "keep", "motion_weights", "render_report", "report", "versions"]
 
 _REPORTED = ("numpy", "opencv-contrib-python", "mediapipe", "av")
 
@@ -38,7 +39,7 @@ def report(animation: Animation) -> dict[str, Any]:
     request = animation.request
     detected = request.points is None
     stages = {
-        "plan": "rules" if animation.plan is not None else "none",
+        "plan": animation.planner,
         "motion": request.motion_model if request.motion is None else "given motion",
         "detect": f"mediapipe {importlib.metadata.version('mediapipe')}" if detected else "manual points",
         "rescale": request.rescale,
@@ -46,14 +47,30 @@ def report(animation: Animation) -> dict[str, Any]:
         "refine": "off",
     }
     document = render_report(animation.job, animation.rendered, animation.notices)
+    performance = animation.performance or Performance(animation.motion)
+    told = {stage: _stage(name) for stage, name in stages.items()}
+    told["motion"] |= motion_weights(performance.bundles)
     return document | {
         "text": request.text,
-        "stages": {stage: _stage(name) for stage, name in stages.items()} | document["stages"],
+        "fidelity": fidelity_with(document["fidelity"], performance.bundles),
+        "stages": told | document["stages"],
+        "seams": [seam.to_json() for seam in performance.seams],
         "plan": None if animation.plan is None else animation.plan.to_json(),
         "timings_s": animation.timings_s,
         "cpu_s": round(time.process_time(), 3),
         "models": {row["name"]: row["sha256"] for row in bundled_models()} if detected else {},
     }
+
+
+def motion_weights(bundles: Sequence[Bundle]) -> dict[str, Any]:
+    """What a stage's entry says of its weights: the sha256 of each file, null where it has none."""
+    files = {f"{bundle.name}/{file}": digest for bundle in bundles for file, digest in bundle.sha256.items()}
+    return {"weights_sha256": files or None}
+
+
+def fidelity_with(fidelity: str, bundles: Sequence[Bundle]) -> str:
+    """The fidelity of a result that these weights had a part in: unverified or made-up ones make it a stand-in."""
+    return fidelity if all(bundle.state == "verified" for bundle in bundles) else "stand_in"
 
 
 def render_report(job: RenderJob, rendered: Rendered, notices: Sequence[Notice]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Seam:
     """One seam, as it came out."""
 
     frame: int  # the first frame of the later part
+    seconds: float  # its time
     kind: str  # "blended", or "decoded together" where a model made both sides at once
     jump_m: float  # how much further a joint moves across it than between the frames next to it; 0 = no further
     root_jump_m: float  # the same of the pelvis alone
@@ -42,6 +43,7 @@ class Seam:
     def to_json(self) -> dict[str, Any]:
         return {
             "frame": self.frame,
+            "seconds": round(self.seconds, 3),
             "kind": self.kind,
             "jump_m": round(self.jump_m, 4),
             "root_jump_m": round(self.root_jump_m, 4),
@@ -67,4 +69,11 @@ def _seam(motion: Motion, frame: int, kind: str) -> Seam:
     toes = [window.rig.index(f"{side}_foot") for side in ("left", "right")]
     planted = window.contacts[:-1] & window.contacts[1:]
     slide = np.where(planted, np.linalg.norm(np.diff(joints[:, toes], axis=0)[..., [0, 2]], axis=-1), 0.0)
-    return Seam(frame, kind, float(further.max()), float(further[0]), float(slide.max()) * float(motion.fps))
+    return Seam(
+        frame,
+        frame / float(motion.fps),
+        kind,
+        float(further.max()),
+        float(further[0]),
+        float(slide.max()) * float(motion.fps),
+    )
