@@ -9,11 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from fleximo import rotations as rot
-from fleximo.arrays import FloatArray
+from fleximo.arrays import BoolArray, FloatArray
 from fleximo.kinematics import two_bone_ik
 from fleximo.rig import Rig
 
-__all__ = ["arm_rotations", "leg_rotations", "mirrored", "on_elbow_hinge"]
+__all__ = ["LEG", "arm_rotations", "into_reach", "leg_rotations", "mirrored", "on_elbow_hinge"]
+
+LEG = ("hip", "knee", "ankle")
 
 _X, _Y, _Z = np.eye(3)
 _MAX_TWIST = np.radians(80.0)  # of the forearm, either way from the palm-down T-pose
@@ -146,3 +148,30 @@ def leg_rotations(
     return np.stack(
         (rot.multiply(rot.conjugate(pelvis), thigh), flexion, rot.multiply(rot.conjugate(shin), foot)), axis=1
     )
+
+
+def into_reach(
+    rig: Rig,
+    pelvis: FloatArray,
+    root: FloatArray,
+    ankles: FloatArray,
+    wanted: BoolArray,
+    straightest: float = 0.995,
+) -> FloatArray:
+    """The root (T,3), lowered where an ankle (T,2,3) that is `wanted` (T,2) is out of reach, and smoothly around it.
+
+    `straightest`: the reach, as a fraction of the straight leg; the default lies above what the moves themselves use.
+    """
+    missing = np.zeros(len(root))
+    for i, side in enumerate(("left", "right")):
+        hip_offset, *bones = (rig.rest_offsets[rig.index(f"{side}_{n}")].astype(np.float64) for n in LEG)
+        reach = straightest * sum(float(np.linalg.norm(bone)) for bone in bones)
+        gap = ankles[:, i] - root - rot.rotate(pelvis, hip_offset)
+        drop = np.sqrt(np.maximum(reach**2 - gap[:, 0] ** 2 - gap[:, 2] ** 2, 0.0))
+        missing = np.maximum(missing, np.where(wanted[:, i], -gap[:, 1] - drop, 0.0))
+    if missing.max() <= 0.0:
+        return root
+    padded = np.pad(missing, 8, mode="edge")
+    window = np.lib.stride_tricks.sliding_window_view
+    lowered = window(window(padded, 9).max(axis=1), 9).mean(axis=1)
+    return np.asarray(root - lowered[:, None] * np.array([0.0, 1.0, 0.0]))

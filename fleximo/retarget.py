@@ -6,15 +6,14 @@ Knows rigs of the same joints and nothing of the person that a rig was fitted to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
 from fleximo.bones import rig_bones
-from fleximo.kinematics import forward, landmark_positions, two_bone_ik
 from fleximo.motion import Motion
+from fleximo.posed import Posed
 from fleximo.rig import Rig
 
 __all__ = ["Plants", "regrip", "retarget"]
@@ -23,7 +22,6 @@ _SIDES = ("left", "right")
 _REACH = 0.9995  # of both leg bones; beyond it the pelvis is lowered, for a locked knee snaps
 _TOUCH_M = (0.12, 0.30)  # palms nearer than the first keep their distance, further than the second are free
 _STANCE_M = (0.12, 0.50)  # a foot this near to where it started is moved with it wholly, this far away not at all
-_Limb = tuple[str, str, str]
 Plants = tuple[tuple[float, float, float, float], ...]
 
 
@@ -52,7 +50,7 @@ def retarget(motion: Motion, rig: Rig, stride: tuple[float, ...] = (1.0, 0.0, 0.
     for side, plant in zip(_SIDES, plants):
         ankles[side] += _planted(legs * motion.positions(f"{side}_toe_tip")[:, 0], plant)
     root[:, 1] -= _too_far(rig, motion.world_rotations(), root, ankles)
-    pose = _Pose(rig, motion.rotations.astype(np.float64), root)
+    pose = Posed(rig, motion.rotations.astype(np.float64), root)
     for side in _SIDES:
         pose.bring((f"{side}_hip", f"{side}_knee", f"{side}_ankle"), ankles[side], np.array([0.0, 0.0, 1.0]))
     return regrip(motion, pose.motion(motion))
@@ -60,48 +58,11 @@ def retarget(motion: Motion, rig: Rig, stride: tuple[float, ...] = (1.0, 0.0, 0.
 
 def regrip(motion: Motion, fitted: Motion) -> Motion:
     """`fitted` with its arms bent so that palms touch each other and the face as they do in `motion`."""
-    pose = _Pose(fitted.rig, fitted.rotations.astype(np.float64), fitted.root.astype(np.float64))
+    pose = Posed(fitted.rig, fitted.rotations.astype(np.float64), fitted.root.astype(np.float64))
     wrists = _touching_wrists(motion, fitted.rig, pose)
     for side in _SIDES:
         pose.bring((f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist"), wrists[side], np.array([0.0, 0.0, -1.0]))
     return pose.motion(fitted)
-
-
-class _Pose:
-    """A pose of every frame that is being corrected limb by limb."""
-
-    def __init__(self, rig: Rig, rotations: FloatArray, root: FloatArray) -> None:
-        self.rig = rig
-        self.root = root
-        self.rotations = rotations.copy()
-        self.world, self.joints = forward(rig, rotations, root)
-
-    def points(self, *names: str) -> FloatArray:
-        """(N,T,3) m, joints or landmarks, before any correction."""
-        return np.moveaxis(landmark_positions(self.rig, self.world, self.joints, names), 1, 0)
-
-    def motion(self, like: Motion) -> Motion:
-        """The corrected pose with the time and contacts of `like`."""
-        return replace(like, rotations=rot.normalise(self.rotations), root=self.root, rig=self.rig)
-
-    def bring(self, limb: _Limb, target: FloatArray, forward_axis: FloatArray) -> None:
-        """Bends `limb` (root, hinge, end) so that its end comes to `target` (T,3); the end keeps its world rotation.
-
-        Both bones turn the shortest way, which keeps their twist. A straight limb bends towards its root's
-        `forward_axis`.
-        """
-        start, hinge, end = (self.rig.index(name) for name in limb)
-        at, world = self.joints, self.world
-        bend = at[:, hinge] - (at[:, start] + at[:, end]) / 2.0
-        pole = bend + 0.02 * rot.rotate(world[:, start], forward_axis)
-        upper, lower = (float(np.linalg.norm(self.rig.rest_offsets[joint])) for joint in (hinge, end))
-        middle, reached = two_bone_ik(at[:, start], target, upper, lower, pole)
-        first = rot.multiply(rot.from_two_vectors(at[:, hinge] - at[:, start], middle - at[:, start]), world[:, start])
-        second = rot.multiply(rot.from_two_vectors(at[:, end] - at[:, hinge], reached - middle), world[:, hinge])
-        parent = world[:, int(self.rig.parents[start])]
-        self.rotations[:, start] = rot.multiply(rot.conjugate(parent), first)
-        self.rotations[:, hinge] = rot.multiply(rot.conjugate(first), second)
-        self.rotations[:, end] = rot.multiply(rot.conjugate(second), world[:, end])
 
 
 def _ankle_targets(motion: Motion, side: str, legs: float, feet: float, walked: FloatArray) -> FloatArray:
@@ -137,7 +98,7 @@ def _too_far(rig: Rig, world: FloatArray, root: FloatArray, targets: Mapping[str
     return np.maximum(sink, 0.0)
 
 
-def _touching_wrists(motion: Motion, rig: Rig, pose: _Pose) -> dict[str, FloatArray]:
+def _touching_wrists(motion: Motion, rig: Rig, pose: Posed) -> dict[str, FloatArray]:
     """(T,3) m, where each wrist goes so that palms keep their distance from each other and from the nose."""
     names = ("left_middle1", "right_middle1", "nose")
     old_left, old_right, old_nose = np.moveaxis(motion.positions(*names), 1, 0)

@@ -13,9 +13,8 @@ import numpy as np
 from fleximo import rotations as rot
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.errors import FleximoError
-from fleximo.limbs import leg_rotations, on_elbow_hinge
+from fleximo.limbs import LEG, into_reach, leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
-from fleximo.rig import Rig
 
 __all__ = [
     "Heading", "chained", "continued", "inertialise", "inverse", "join", "moved", "pelvis_place", "relock_feet",
@@ -24,8 +23,6 @@ __all__ = [
 Heading = tuple[float, float, float]  # x, z in m and yaw in radians of a stance on the floor
 
 _SIDES = ("left", "right")
-_LEG = ("hip", "knee", "ankle")
-_REACH = 0.995  # of the straight leg, above what the moves themselves use
 _HAIR_M, _HAIR_RAD = 0.01, np.radians(4.0)  # less than this a planted foot does not correct
 _STEP_M = 0.045
 
@@ -123,23 +120,6 @@ def _steps(before: Motion, after: Motion, t: FloatArray) -> tuple[FloatArray, Fl
     return balls, feet, held[..., 0], contacts
 
 
-def _into_reach(rig: Rig, pelvis: FloatArray, root: FloatArray, ankles: FloatArray, wanted: BoolArray) -> FloatArray:
-    """The root (T,3), lowered where an ankle (T,2,3) that is `wanted` (T,2) is out of reach, and smoothly around it."""
-    missing = np.zeros(len(root))
-    for i, side in enumerate(_SIDES):
-        hip_offset, *bones = (rig.rest_offsets[rig.index(f"{side}_{n}")].astype(np.float64) for n in _LEG)
-        reach = _REACH * sum(float(np.linalg.norm(bone)) for bone in bones)
-        gap = ankles[:, i] - root - rot.rotate(pelvis, hip_offset)
-        drop = np.sqrt(np.maximum(reach**2 - gap[:, 0] ** 2 - gap[:, 2] ** 2, 0.0))
-        missing = np.maximum(missing, np.where(wanted[:, i], -gap[:, 1] - drop, 0.0))
-    if missing.max() <= 0.0:
-        return root
-    padded = np.pad(missing, 8, mode="edge")
-    window = np.lib.stride_tricks.sliding_window_view
-    lowered = window(window(padded, 9).max(axis=1), 9).mean(axis=1)
-    return np.asarray(root - lowered[:, None] * np.array([0.0, 1.0, 0.0]))
-
-
 def relock_feet(before: Motion, after: Motion, blended: Motion, seconds: float = 0.4) -> Motion:
     """`blended` with its legs solved again so that the feet go where `after` plants them.
 
@@ -152,11 +132,11 @@ def relock_feet(before: Motion, after: Motion, blended: Motion, seconds: float =
     q = blended.rotations.astype(np.float64)
     offsets = np.stack([rig.rest_offsets[rig.index(f"{side}_foot")] for side in _SIDES]).astype(np.float64)
     ankles = balls - rot.rotate(feet, offsets)
-    root = _into_reach(rig, q[:, 0], blended.root.astype(np.float64), ankles, contacts & (held > 0.0))
+    root = into_reach(rig, q[:, 0], blended.root.astype(np.float64), ankles, contacts & (held > 0.0))
     changed = (held > 0.0).any(axis=1) | (root != blended.root).any(axis=1)
     joints = after.joints()
     for i, side in enumerate(_SIDES):
-        hip, knee, ankle = (rig.index(f"{side}_{name}") for name in _LEG)
+        hip, knee, ankle = (rig.index(f"{side}_{name}") for name in LEG)
         bent = joints[:, knee] - 0.5 * (joints[:, hip] + joints[:, ankle])
         solved = leg_rotations(rig, side, q[:, 0], root, ankles[:, i], feet[:, i], bent)
         for k, joint in enumerate((hip, knee, ankle)):
