@@ -147,6 +147,7 @@ def fit_camera(
     the hips are put at the height at which the legs would carry them.
     """
     view = PhotoView.of(person.photo_size, person.lens_degrees if lens_degrees is None else lens_degrees)
+    _check_given(height_m, pitch_degrees)
     if stature_m is not None:
         person = with_stature(person, stature_m)
     ground, support_m = _support(person, view)
@@ -175,6 +176,13 @@ def fit_camera(
     centre = framing.to_canvas(view.centre_px)
     K = np.array([[focal, 0.0, centre[0]], [0.0, focal, centre[1]], [0.0, 0.0, 1.0]])
     return Camera(K, world_to_camera, framing.canvas_size)
+
+
+def _check_given(height_m: float | None, pitch_degrees: float | None) -> None:
+    if height_m is not None and not 0.0 < height_m <= 100.0:
+        raise FleximoError(f"The camera's height {height_m:g} m is out of reach; above 0 to 100 m were expected.")
+    if pitch_degrees is not None and not -85.0 <= pitch_degrees <= 85.0:
+        raise FleximoError(f"The camera's tilt {pitch_degrees:g} degrees is too steep; -85 to 85 were expected.")
 
 
 def floor_points(camera: Camera, points_px: FloatArray, height_m: FloatArray) -> FloatArray:

@@ -71,17 +71,22 @@ class Take:
         engine: str = "draft",
         settings: Mapping[str, Any] | None = None,
         seed: int = 0,
+        camera_height_m: float | None = None,
+        camera_pitch_degrees: float | None = None,
     ) -> Take:
         """Measures a take: framing, camera, fit.
 
-        `fps` defaults to the motion's, `size` to the photo's orientation. Without a `camera` of the caller's, a motion
-        that would walk out of the picture takes shorter steps (`notices` says so; not in the mode "paper").
+        `fps` defaults to the motion's, `size` to the photo's orientation. Without a `camera` of the caller's it is
+        fitted to the photo, `camera_height_m` over the floor and looking down by `camera_pitch_degrees` where given,
+        and a motion that would walk out of the picture takes shorter steps (`notices` says so; not in the mode
+        "paper").
         """
         rate = motion.fps if fps is None else as_fps(fps)
         framing = frame_photo(person.photo_size, size, person) if framing is None else framing
         # Who brings a camera has staged the shot; a camera of ours has to keep the person in view.
         in_frame = camera is None and rescale != "paper"
-        camera = fit_camera(person, framing) if camera is None else camera
+        if camera is None:
+            camera = fit_camera(person, framing, height_m=camera_height_m, pitch_degrees=camera_pitch_degrees)
         fit = measure_fit(motion, person, mode=rescale, framing=framing, camera=camera)
         if in_frame:
             fit = replace(fit, stride=stride_in_frame(apply_fit(motion, fit), camera, person))

@@ -112,23 +112,27 @@ class _Reporter:
 
 
 def _plan(task: Task, progress: Progress) -> Files:
-    plan = _planned(task.request["text"]).with_seed(task.request["seed"])
+    plan = _planned(task.request).with_seed(task.request["seed"])
     return {"plan": _json_file(task.work / "plan.json", plan.to_json())}
 
 
-def _planned(text: str) -> MotionPlan:
-    from fleximo.planner import RulePlanner
+def _planned(request: Mapping[str, Any]) -> MotionPlan:
+    """The plan of the request's text; endpoints and keys of the planners are settings of this process."""
+    from backend import catalog
 
-    return RulePlanner().plan(text)
+    return catalog.planner(request.get("planner", "rules")).plan(request["text"])
 
 
 def _motion(task: Task, progress: Progress) -> Files:
     from fleximo.moves import generate
+    from fleximo.upper_body import upper_body_plan
 
     request = task.request
-    plan = _planned(request["text"]) if request["plan"] is None else MotionPlan.from_json(request["plan"])
+    plan = _planned(request) if request["plan"] is None else MotionPlan.from_json(request["plan"])
     if request["seed"] is not None:
         plan = plan.with_seed(request["seed"])
+    if request.get("upper_body"):
+        plan = upper_body_plan(plan)
     motion = generate(plan, fps=as_fps(request["fps"]), progress=progress)
     motion.save(task.work / "motion.npz")
     return {"motion": task.work / "motion.npz", "plan": _json_file(task.work / "plan.json", plan.to_json())}
@@ -140,7 +144,13 @@ def _detect(task: Task, progress: Progress) -> Files:
     request = task.request
     photo = BlobStore(task.store).read(request["photo"])
     progress(0.1, "looking for the person")
-    person = detect(photo, points=request["points"], choose=request["choose"], stature_m=request["stature_m"])
+    person = detect(
+        photo,
+        points=request["points"],
+        choose=request["choose"],
+        stature_m=request["stature_m"],
+        lens_degrees=request.get("lens_degrees"),
+    )
     return {"person": _json_file(task.work / "person.json", person.to_json())}
 
 

@@ -38,7 +38,7 @@ class LanguageModelPlanner:
     def __init__(self, model: LanguageModel, limit_s: float = LIMIT_S) -> None:
         self._model = model
         self._limit_s = limit_s
-        self.name = model.name
+        self.name = f"language model {model.name}"
 
     def plan(self, text: str) -> MotionPlan:
         """The plan of `text`; a notice `planner_fallback` says if and why it is the rules'.

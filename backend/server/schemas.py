@@ -33,6 +33,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**53)]
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Words = Annotated[str, Field(max_length=4000)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+PlannerName = Literal["rules", "llm", "local"]
 Label = Annotated[str, Field(max_length=200)]
 Finite = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 PointPx = Annotated[list[Finite], Field(min_length=2, max_length=2)]
@@ -66,25 +67,32 @@ class NoticeDocument(_Strict):
 class PlanDocument(_Strict):
     segments: Annotated[list[SegmentDocument], Field(min_length=1, max_length=500)]
     seed: Seed = 0
+    setting: Words = ""
     warnings: Annotated[list[NoticeDocument], Field(max_length=500)] = []
 
 
 class PlanRequest(_Strict):
-    """Text to a plan: `plan.json`."""
+    """Text to a plan: `plan.json`. What `planner` llm or local needs is a setting of the server, never of a request."""
 
     kind: Literal["plan"]
     label: Label = ""
     text: Text
+    planner: PlannerName = "rules"
     seed: Seed = 0
 
 
 class MotionRequest(_Strict):
-    """A plan, or a text that is planned first, to a motion: `motion.npz` and `plan.json`."""
+    """A plan, or a text that is planned first, to a motion: `motion.npz` and `plan.json` as played.
+
+    With `upper_body` the plan is rewritten for a photo that shows no feet.
+    """
 
     kind: Literal["motion"]
     label: Label = ""
     text: Text | None = None
     plan: PlanDocument | None = None
+    planner: PlannerName = "rules"
+    upper_body: bool = False
     fps: Annotated[float, Field(ge=1, le=240, allow_inf_nan=False)] = 30.0
     seed: Seed | None = None
 
@@ -104,6 +112,7 @@ class DetectRequest(_Strict):
     points: Annotated[dict[Name, PointPx | None], Field(max_length=128)] | None = None
     choose: Annotated[int, Field(ge=0, lt=100)] | PointPx | None = None
     stature_m: Annotated[float, Field(ge=0.5, le=2.6)] = 1.70
+    lens_degrees: Annotated[float, Field(ge=2, le=150)] | None = None
 
 
 class FramingDocument(_Strict):

@@ -33,6 +33,8 @@ class RulePlanner:
     [('wave', 'left', 3), ('squat', None, 3)]
     """
 
+    name = "rules"
+
     def plan(self, text: str) -> MotionPlan:
         """The plan of `text`. Words about motion that were not understood are quoted in a notice `unmatched_text`.
 

@@ -338,7 +338,7 @@ def test_settings_that_cannot_work_are_named_without_the_key(environment: dict[s
 )
 def test_a_key_may_go_where_nobody_listens(url: str) -> None:
     environment = {"FLEXIMO_LLM_URL": url, "FLEXIMO_LLM_MODEL": "m", "FLEXIMO_LLM_KEY": KEY}
-    assert planner_over_http(environment).name == "m"
+    assert planner_over_http(environment).name == "language model m"
 
 
 def test_port_11434_without_a_path_is_ollama() -> None:

@@ -81,7 +81,7 @@ def test_a_model_in_a_folder_plans(tmp_path: Path, capfd: pytest.CaptureFixture[
         ("wave", "left", 3),
         ("squat", None, 3),
     ]
-    assert plan.setting == "a park" and plan.notices == () and made.name == "tiny-instruct"
+    assert plan.setting == "a park" and plan.notices == () and made.name == "language model tiny-instruct"
     assert made.plan(TEXT) == plan
     assert capfd.readouterr() == ("", "")  # no bars and no chatter of the libraries
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backend.models.detect import mediapipe_models
 from backend.photo import decode_photo
+from fleximo.bones import PhotoView
 from fleximo.errors import FleximoError
 from fleximo.person import Person
 
@@ -23,12 +25,15 @@ def detect(
     detector: str = "auto",
     choose: int | Sequence[float] | None = None,
     stature_m: float | None = None,
+    lens_degrees: float | None = None,
 ) -> Person:
     """The person of a photo file (PNG, JPEG, WebP), with notices of what to beware of.
 
     `points`: name -> [x, y] in photo px, set by hand; `detector` "auto" takes them where given and MediaPipe otherwise.
-    `choose`: of several people the index from the left, or a point [x, y] on the one wanted. Raises `FleximoError`
-    `no_person`, `no_body`, `no_such_person`, `detector_unavailable`, `invalid_points`, or what `decode_photo` raises.
+    `choose`: of several people the index from the left, or a point [x, y] on the one wanted. `stature_m` (default 1.70)
+    tells how large everything is; `lens_degrees`, the angle of view of the photo's longer side, counts instead of what
+    EXIF tells. Raises `FleximoError` `no_person`, `no_body`, `no_such_person`, `detector_unavailable`,
+    `invalid_points`, or what `decode_photo` raises.
     """
     if detector not in DETECTORS:
         raise FleximoError(f"There is no detector {detector!r}; one of {', '.join(DETECTORS)} was expected.")
@@ -36,6 +41,9 @@ def detect(
         raise FleximoError('The detector "manual" needs the key points.', remedy="Pass them with `--points FILE`.")
     decoded = decode_photo(photo)
     stature_m = _STATURE_M if stature_m is None else stature_m
+    if lens_degrees is not None:
+        PhotoView.of(decoded.size, lens_degrees)  # refuses an angle that no lens has
+        decoded = replace(decoded, lens_degrees=lens_degrees)
     if points is not None and detector != "mediapipe":
         from backend.models.detect.manual import person_from_points
 
