@@ -182,17 +182,37 @@ def _add_server_commands(command: Callable[[str, str, str], argparse.ArgumentPar
 
 def _add_house_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     command("doctor", "what is installed and what is missing, one line each with the fix", "fleximo doctor")
-    models = command("models", "the model files: where, licence, state", "fleximo models list")
-    models.add_argument(
-        "action",
-        choices=("list", "verify"),
-        nargs="?",
-        default="list",
-        help="list (default), or verify: exit code 1 if one is missing or altered",
-    )
+    _add_model_commands(command)
     bench = command("bench", "measures speed on this machine", "fleximo bench")
     bench.add_argument("--people", type=Path, help="also measure the quality on the photos (.jpg) of this folder")
     bench.add_argument("-o", "--output", type=Path, default=Path("bench-results"))
+
+
+def _add_model_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    models = command("models", "the weights: where, size, sum, terms, state", "fleximo models setup paper")
+    actions = models.add_subparsers(dest="action", metavar="ACTION")
+
+    def action(name: str, does: str, example: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=does, description=does, epilog=f"Example: fleximo models {example}")
+        for option in ("--json", "--debug"):
+            sub.add_argument(option, action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return sub
+
+    action("list", "every model: where it lies, its size, terms and state (the default)", "list")
+    setup = action("setup", "one page: what a way of working needs, before anything is fetched", "setup paper")
+    setup.add_argument("name", help="paper or wan")
+    setup.add_argument("--yes", action="store_true", help="then fetch what can be fetched")
+    pull = action("pull", "fetches weights, goes on where it stopped, checks them", "pull mimicmotion")
+    pull.add_argument("names", nargs="+", metavar="NAME")
+    take = action("import", "takes a file, zip or folder that you already have", "import t2m_gpt Downloads/x.zip")
+    take.add_argument("name", metavar="NAME")
+    take.add_argument("path", type=Path, metavar="FILE|FOLDER")
+    take.add_argument("--as", dest="as_file", metavar="FILE", help="which file of the bundle it is, if unclear")
+    verify = action("verify", "reads the weights again: exit code 1 if one is missing or altered", "verify")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
+    convert = action("convert", "converts checkpoints that you put into a folder of weights", "convert t2m_gpt")
+    convert.add_argument("name", metavar="NAME")
+    action("token", "keeps the token of the model hub, asked for or read from standard input", "token")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -303,15 +303,10 @@ def doctor(arguments: argparse.Namespace) -> Result:
 
 
 def models(arguments: argparse.Namespace) -> Result:
-    from backend.weights import bundled_models
+    from backend import model_commands
 
-    found = bundled_models()
-    rows = [
-        f"{row['name']:<34} {row['size'] / 1e6:6.1f} MB  {row['licence']}  {row['state']:<8} {row['path']}"
-        for row in found
-    ]
-    bad = arguments.action == "verify" and (not found or any(row["state"] != "there" for row in found))
-    return {"models": found, "text_output": "\n".join(rows), "exit_code": int(bad)}
+    run = {name.removesuffix("_models"): getattr(model_commands, name) for name in model_commands.__all__}
+    return run[arguments.action or "list"](arguments)
 
 
 def bench(arguments: argparse.Namespace) -> Result:

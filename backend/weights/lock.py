@@ -12,9 +12,10 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
 
+from backend.weights.headers import Manifest
 from fleximo.errors import FleximoError
 
-__all__ = ["Licence", "LockedBundle", "LockedFile", "locked", "locked_bundles"]
+__all__ = ["Licence", "LockedBundle", "LockedFile", "Setup", "locked", "locked_bundles", "setups"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ class LockedFile:
     archive: str | None = None  # what the archive that `url` gives is called
     member: str | None = None  # the name inside that archive
     convert: str | None = None  # module:function that makes this file of the checkpoint
-    manifest: str | None = None  # tensor names and shapes, by which `import` knows the file
+    manifest: Manifest | None = None  # tensor names and shapes, by which `import` knows the file
+    hint: str = ""  # a word that its path holds, where another model has the same tensors
+    also: str = ""  # the path that it has elsewhere
     replaces: tuple[str, ...] = ()  # required files in whose place this one may lie, with the others that name them
     required: bool = True
 
@@ -56,6 +59,11 @@ class LockedFile:
     def is_weights(self) -> bool:
         """Whether the file holds numbers that were learnt, not settings or a vocabulary."""
         return self.name.endswith((".safetensors", ".onnx", ".npy"))
+
+    @property
+    def member_tail(self) -> str:
+        """The end of the path inside an archive, without the folders that a repacking adds or drops."""
+        return "/".join(PurePosixPath(self.member or self.also or self.name).parts[-2:])
 
     @property
     def source_name(self) -> str:
@@ -91,12 +99,40 @@ class LockedBundle:
         return lacking
 
 
+@dataclass(frozen=True)
+class Setup:
+    """The bundles that one way of working needs, and what is done instead of those that nobody gives."""
+
+    name: str
+    title: str
+    bundles: tuple[str, ...]
+    instead: dict[str, str]
+
+
+@functools.cache
+def _document() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(files("backend.weights").joinpath("lock.json").read_text("utf-8"))
+    return document
+
+
+def setups() -> dict[str, Setup]:
+    """Every way of working that the lock file knows."""
+    return {
+        name: Setup(name, entry["title"], tuple(entry["bundles"]), entry["instead"])
+        for name, entry in _document()["setups"].items()
+    }
+
+
 @functools.cache
 def locked_bundles() -> dict[str, LockedBundle]:
     """Every bundle of the lock file by name."""
-    document = json.loads(files("backend.weights").joinpath("lock.json").read_text("utf-8"))
+    document = _document()
     licences = {name: Licence(**entry) for name, entry in document["licences"].items()}
-    return {name: _bundle(name, entry, licences) for name, entry in document["bundles"].items()}
+    manifests = {
+        name: Manifest(tuple(entry["tops"]), entry["tensors"], entry["sha256"])
+        for name, entry in document["manifests"].items()
+    }
+    return {name: _bundle(name, entry, licences, manifests) for name, entry in document["bundles"].items()}
 
 
 def locked(name: str) -> LockedBundle:
@@ -111,16 +147,19 @@ def locked(name: str) -> LockedBundle:
     return bundles[name]
 
 
-def _bundle(name: str, entry: dict[str, Any], licences: dict[str, Licence]) -> LockedBundle:
+def _bundle(
+    name: str, entry: dict[str, Any], licences: dict[str, Licence], manifests: dict[str, Manifest]
+) -> LockedBundle:
     base = entry.get("base_url", "")
-    rows = []
+    files = []
     for row in entry["files"]:
-        url = row.get("url", base + row["name"])
-        rows.append(
-            LockedFile(
-                **(row | {"url": url, "licence": licences[row["licence"]], "replaces": tuple(row.get("replaces", ()))})
-            )
-        )
+        read = {
+            "url": row.get("url", base + row["name"]),
+            "licence": licences[row["licence"]],
+            "replaces": tuple(row.get("replaces", ())),
+            "manifest": manifests[row["manifest"]] if "manifest" in row else None,
+        }
+        files.append(LockedFile(**(row | read)))
     return LockedBundle(
         name=name,
         title=entry["title"],
@@ -128,5 +167,5 @@ def _bundle(name: str, entry: dict[str, Any], licences: dict[str, Licence]) -> L
         page=entry["page"],
         gated=entry["gated"],
         by_hand=entry.get("by_hand", ""),
-        files=tuple(rows),
+        files=tuple(files),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +19,14 @@ from fleximo.data_folder import data_folder
 from fleximo.errors import FleximoError
 from fleximo.files import read_json, write_json
 
-__all__ = ["RECORD", "Bundle", "available", "bundle", "file_sha256", "is_verified", "models_folder", "write_record"]
+__all__ = [
+    "RECORD", "Bundle", "available", "bundle", "clear_stand_ins", "examine", "file_sha256", "is_verified",
+    "models_folder", "recorded", "state_of", "write_record",
+]  # fmt: skip
 
 RECORD = "fleximo-bundle.json"
 _VERSION = 1
+_FIELDS = ("size", "mtime_ns", "sha256", "source_sha256", "published_sha256")
 _lock = threading.Lock()
 
 
@@ -66,15 +71,21 @@ def bundle(name: str) -> Bundle:
         raise _missing(name, f"are not in {folder}")
     if lacking:
         raise _missing(name, f"in {folder} lack {', '.join(lacking)}")
+    entries = examine(known, folder)
+    sums = {relative: entry["sha256"] for relative, entry in entries.items()}
+    return Bundle(name, folder, state_of(known, folder, entries), sums)
+
+
+def examine(known: LockedBundle, folder: Path) -> dict[str, dict[str, Any]]:
+    """What is known of each file of the bundle that lies in `folder`; the record is brought up to date."""
     with _lock:
         record = _read_record(folder)
-        entries = {relative: _entry(folder / relative, record["files"].get(relative)) for relative in present}
+        entries = {
+            relative: _entry(folder / relative, record["files"].get(relative)) for relative in _present(known, folder)
+        }
         if entries != record["files"]:
-            record = record | {"files": entries}
-            _try_to_write(folder, record)
-    return Bundle(
-        name, folder, _state(known, record), {relative: entry["sha256"] for relative, entry in entries.items()}
-    )
+            _try_to_write(folder, record | {"files": entries})
+    return entries
 
 
 def available(name: str) -> bool:
@@ -84,17 +95,35 @@ def available(name: str) -> bool:
     return bool(present) and not known.missing(set(present))
 
 
-def write_record(folder: Path, origin: str, sources: Mapping[str, str | None] | None = None) -> None:
+def write_record(
+    folder: Path, origin: str, made_from: Mapping[str, str] | None = None, published: Mapping[str, str] | None = None
+) -> None:
     """Writes down what lies in a bundle's `folder` and where it came from: "pulled", "imported" or "stand_in".
 
-    `sources` holds, for files made from a checkpoint or an archive, the sha256 of that.
+    `made_from` holds, for files made from a checkpoint or an archive, the sha256 of that; `published` the sums that a
+    host told with what it gave. What an earlier record says of the other files stays, unless those were stand-ins.
     """
     known = locked(folder.name)
-    files = {
-        relative: _entry(folder / relative, None) | {"source_sha256": (sources or {}).get(relative)}
-        for relative in _present(known, folder)
-    }
+    before = _read_record(folder)
+    earlier = before["files"] if before["origin"] != "stand_in" and origin != "stand_in" else {}
+    files = {relative: _entry(folder / relative, earlier.get(relative)) for relative in _present(known, folder)}
+    for relative, digest in (made_from or {}).items():
+        files[relative] = files[relative] | {"source_sha256": digest}
+    for relative, digest in (published or {}).items():
+        files[relative] = files[relative] | {"published_sha256": digest}
     write_json(folder / RECORD, {"format_version": _VERSION, "origin": origin, "files": files})
+
+
+def clear_stand_ins(folder: Path) -> None:
+    """Empties a bundle's folder that holds stand-ins, so that they never mix with the real files."""
+    if _read_record(folder)["origin"] == "stand_in":
+        shutil.rmtree(folder)
+
+
+def recorded(folder: Path) -> tuple[str, dict[str, dict[str, Any]]]:
+    """What the record of a bundle's folder says: where the files came from, and each file's entry."""
+    record = _read_record(folder)
+    return record["origin"], record["files"]
 
 
 def file_sha256(path: Path) -> str:
@@ -111,31 +140,30 @@ def _present(known: LockedBundle, folder: Path) -> list[str]:
 
 
 def _entry(path: Path, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Size, date and sum of a file; the sum is taken from `before` where size and date are still the same."""
+    """What is known of a file: `before` as long as the content is the same, read only if size or date are not."""
     found = path.stat()
-    if before is not None and (before["size"], before["mtime_ns"]) == (found.st_size, found.st_mtime_ns):
+    stamp = {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    if before is not None and before | stamp == before:
         return before
-    return {
-        "size": found.st_size,
-        "mtime_ns": found.st_mtime_ns,
-        "sha256": file_sha256(path),
-        "source_sha256": None,
-    }
+    digest = file_sha256(path)
+    if before is not None and digest == before["sha256"]:
+        return before | stamp
+    return stamp | {"sha256": digest, "source_sha256": None, "published_sha256": None}
 
 
-def _state(known: LockedBundle, record: dict[str, Any]) -> str:
-    if record["origin"] == "stand_in":
+def state_of(known: LockedBundle, folder: Path, entries: Mapping[str, dict[str, Any]]) -> str:
+    """The least that is known of the bundle's files with numbers: see `Bundle`."""
+    if _read_record(folder)["origin"] == "stand_in":
         return "stand_in"
-    files = [known.file(relative) for relative in record["files"]]
-    checked = [is_verified(file, record["files"][file.name]) for file in files if file and file.is_weights]
-    return "verified" if all(checked) else "unverified"
+    weights = [file for file in known.files if file.is_weights and file.name in entries]
+    return "verified" if all(is_verified(file, entries[file.name]) for file in weights) else "unverified"
 
 
 def is_verified(file: LockedFile, entry: Mapping[str, Any]) -> bool:
-    """Whether the file, or what it was made from, has the published sum."""
-    if file.sha256 is None:
-        return False
-    return bool(file.sha256 == entry["sha256" if file.is_whole_download else "source_sha256"])
+    """Whether the file, or what it was made from, has the sum that its giver published."""
+    expected = file.sha256 or entry["published_sha256"]
+    found = entry["sha256" if file.is_whole_download else "source_sha256"]
+    return expected is not None and bool(expected == found)
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
@@ -145,7 +173,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
     try:
         record = read_json(folder / RECORD)
         for entry in record["files"].values():
-            _ = entry["size"], entry["mtime_ns"], entry["sha256"], entry["source_sha256"]
+            _ = [entry[key] for key in _FIELDS]
         return {"format_version": _VERSION, "origin": str(record["origin"]), "files": dict(record["files"])}
     except (FleximoError, KeyError, TypeError, AttributeError):
         return empty
