@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fleximo.errors import FleximoError
 
-__all__ = ["LIMIT_BYTES", "Archive", "damaged", "guarded", "read_limited", "unpacked"]
+__all__ = ["LIMIT_BYTES", "Archive", "check_size", "damaged", "guarded", "read_limited", "unpacked"]
 
 LIMIT_BYTES = 128 * 2**20  # of a file, and of what it unpacks to: ten minutes of AMASS at 120 fps are 96 MB
 _MAX_MEMBERS = 4096
@@ -48,23 +48,24 @@ def guarded(what: str) -> Iterator[None]:
         raise damaged(what, error) from None
 
 
-def read_limited(path: Path, what: str = "file") -> bytes:
-    """The content of a regular file of at most `LIMIT_BYTES`."""
+def read_limited(path: Path, what: str = "file", *, limit: int = LIMIT_BYTES) -> bytes:
+    """The content of a regular file of at most `limit` bytes."""
     try:
         if not path.is_file():
             raise FleximoError(f"{path} is no file.", code="unreadable_file", remedy="Is the name right?")
         with path.open("rb") as file:
-            content = file.read(LIMIT_BYTES + 1)
+            content = file.read(limit + 1)
     except (OSError, ValueError) as error:
         raise FleximoError(f"{path} cannot be read: {error}.", code="unreadable_file") from None
-    _check_size(len(content), what)
+    check_size(len(content), what, limit=limit)
     return content
 
 
-def _check_size(count: int, what: str) -> None:
-    if count > LIMIT_BYTES:
+def check_size(count: int, what: str, *, limit: int = LIMIT_BYTES) -> None:
+    """Raises `FleximoError` if a file has more than `limit` bytes."""
+    if count > limit:
         raise FleximoError(
-            f"The {what} holds more than {LIMIT_BYTES >> 20} MB, more than any motion of ten minutes.",
+            f"The {what} holds more than {limit >> 20} MB, more than any motion of ten minutes.",
             code="file_too_large",
             remedy="Cut it into shorter clips, or lower its frame rate.",
         )
@@ -81,7 +82,7 @@ class Archive:
                 raise ValueError(f"it has more than {_MAX_MEMBERS} parts")
             self._zip = zipfile.ZipFile(io.BytesIO(content))
             self._members = {member.filename: member for member in self._zip.infolist()}
-            _check_size(sum(member.file_size for member in self._members.values()), what)
+            check_size(sum(member.file_size for member in self._members.values()), what)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,7 +122,7 @@ def _drained(content: bytes, packing: str, what: str) -> bytes:
         markov = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=_XZ_MEMORY)
         result = markov.decompress(content, LIMIT_BYTES + 1)
         finished = markov.eof or packing == "lzma"
-    _check_size(len(result), what)
+    check_size(len(result), what)
     if not finished:
         raise ValueError("its end is missing")
     return result

@@ -6,12 +6,13 @@ Knows no motions. The project's own npz files are read by `fleximo.files`.
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from typing import Any
 
 import numpy.typing as npt
 
 from fleximo.formats.containers import Archive, guarded
-from fleximo.formats.pickle_machine import Machine
+from fleximo.formats.pickle_machine import AllowList, Machine
 from fleximo.formats.pickles import NUMPY, dtype_of, raw_array
 
 __all__ = ["is_npy", "load_npy", "load_npz"]
@@ -27,8 +28,8 @@ def is_npy(content: bytes) -> bool:
     return content.startswith(_MAGIC)
 
 
-def load_npy(content: bytes, *, what: str = "npy file") -> Array:
-    """The array of a `.npy` file, a read-only view of `content`; an array of objects is unpickled safely.
+def load_npy(content: bytes, *, what: str = "npy file", allowed: AllowList = NUMPY) -> Array:
+    """The array of a `.npy` file, a read-only view of `content`; an array of objects is unpickled with `allowed`.
 
     Raises `FleximoError` (`unreadable_file`, `unsafe_pickle`).
     """
@@ -44,17 +45,14 @@ def load_npy(content: bytes, *, what: str = "npy file") -> Array:
         dtype, shape, fortran = dtype_of(header["descr"]), header["shape"], bool(header["fortran_order"])
         if not dtype.hasobject:
             return raw_array(memoryview(content)[start:], dtype, shape, fortran=fortran)
-        objects = Machine(content, NUMPY, what=what, start=start).run()
+        objects = Machine(content, allowed, what=what, start=start).run()
         if getattr(objects, "dtype", None) != dtype or objects.shape != shape:
             raise ValueError("its pickled array is another one than its header says")
         return objects  # type: ignore[no-any-return]
 
 
-def load_npz(content: bytes, *, what: str = "npz file") -> dict[str, Array]:
-    """The arrays of a `.npz` archive by name; other members are left alone."""
+def load_npz(content: bytes, names: Container[str], *, what: str = "npz file") -> dict[str, Array]:
+    """Those arrays of a `.npz` archive that are called one of `names`; the others are not looked at."""
     archive = Archive(content, what)
-    return {
-        name.removesuffix(".npy"): load_npy(archive.read(name), what=what)
-        for name in archive.names
-        if name.endswith(".npy")
-    }
+    present = {name.removesuffix(".npy"): name for name in archive.names if name.endswith(".npy")}
+    return {name: load_npy(archive.read(member), what=what) for name, member in present.items() if name in names}

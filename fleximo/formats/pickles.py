@@ -23,6 +23,7 @@ __all__ = [
     "BODY_MODEL",
     "JOBLIB",
     "NUMPY",
+    "WITH_TENSORS",
     "ChumpyArray",
     "SparseMatrix",
     "as_array",
@@ -266,6 +267,10 @@ def _chumpy(machine: Machine, arguments: Arguments, state: Any) -> ChumpyArray:
     return ChumpyArray(arguments[0], state)
 
 
+def _skipped(machine: Machine, stand_in: StandIn, arguments: Arguments) -> None:
+    return None
+
+
 def _names(stand_in: StandIn, *names: str) -> dict[str, StandIn]:
     return dict.fromkeys(names, stand_in)
 
@@ -297,6 +302,16 @@ NUMPY = AllowList(
 
 JOBLIB = NUMPY | AllowList(
     _names(StandIn("NumpyArrayWrapper", build=_joblib_array), "joblib.numpy_pickle.NumpyArrayWrapper")
+)
+
+# Tensors inside a plain pickle carry a file of their own; nothing that is needed is kept in one.
+WITH_TENSORS = NUMPY | AllowList(
+    _names(
+        StandIn("tensor", _skipped),
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_parameter",
+        "torch.storage._load_from_bytes",
+    )
 )
 
 # Body model files of Python 2 (SMPL's .pkl): chumpy's arrays, and scipy's sparse joint regressor.
