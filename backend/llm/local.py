@@ -17,6 +17,7 @@ from fleximo.errors import FleximoError
 __all__ = ["LocalModel"]
 
 _MOST_TOKENS = 1024
+_GRACE_S = 1.0  # a model that runs on stops by itself only after it has been given up
 
 
 class LocalModel:
@@ -65,7 +66,9 @@ class LocalModel:
                 f"The model reads {room} tokens at most, and the question has {asked}.", code="llm_failed"
             )
         with torch.inference_mode():
-            made = self._model.generate(**tokens, max_new_tokens=min(_MOST_TOKENS, room - asked), max_time=limit_s)
+            made = self._model.generate(
+                **tokens, max_new_tokens=min(_MOST_TOKENS, room - asked), max_time=limit_s + _GRACE_S
+            )
         return str(self._tokenizer.decode(made[0, asked:], skip_special_tokens=True))
 
 
