@@ -18,6 +18,8 @@ from fleximo import FleximoError, __version__
 
 __all__ = ["build_parser", "main"]
 
+_MOTION_ENDINGS = ".npz, .bvh for other programs, or .npy for HumanML3D's 22 joints at 20 fps"
+
 Command = Callable[[argparse.Namespace], dict[str, Any]]
 
 
@@ -54,7 +56,9 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     animate.add_argument("text", nargs="?", default="", help="what the person does")
     animate.add_argument("--image", type=Path, required=True, help="the photo: PNG, JPEG or WebP")
     animate.add_argument("-o", "--output", type=Path, required=True, help="the video to write (.mp4)")
-    animate.add_argument("--motion", type=Path, help="use this motion file instead of the text (.npz)")
+    animate.add_argument(
+        "--motion", type=Path, help="use this motion file instead of the text: any that is read (docs/formats.md)"
+    )
     animate.add_argument("--points", type=Path, help="key points placed by hand (JSON), instead of a detector")
     animate.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
     _add_planner(animate)
@@ -105,14 +109,28 @@ def _add_motion_commands(command: Callable[[str, str, str], argparse.ArgumentPar
     motion = command("motion", "text to a motion file", 'fleximo motion "two jumping jacks" -o jacks.npz')
     motion.add_argument("text", help="what the person does")
     _add_planner(motion)
-    motion.add_argument("-o", "--output", type=Path, required=True, help=".npz or .bvh")
+    motion.add_argument("-o", "--output", type=Path, required=True, help=_MOTION_ENDINGS)
+    _add_features(motion)
     _add_motion_model(motion)
     motion.add_argument("--fps", default="30", help="frames per second, 1 to 240 (default: 30)")
     motion.add_argument("--seed", type=_seed, default=0, help="of the natural variation (default: 0)")
 
-    convert = command("convert", "a motion file (.npz) to .bvh or .npz", "fleximo convert walk.npz walk.bvh")
-    convert.add_argument("input", type=Path, help="a motion file (.npz)")
-    convert.add_argument("output", type=Path, help=".npz or .bvh")
+    convert = command(
+        "convert",
+        "any motion file to .npz, .bvh or .npy: AMASS, AIST++, MDM, T2M-GPT, HumanML3D, BVH and more (docs/formats.md)",
+        "fleximo convert results.npy walk.bvh --item 3",
+    )
+    convert.add_argument("input", type=Path, help="a motion file of any kind, or a folder of frames (.obj, .pkl)")
+    convert.add_argument("output", type=Path, help=_MOTION_ENDINGS)
+    convert.add_argument("--item", type=int, default=0, help="which of several motions in the file (default: 0)")
+    convert.add_argument("--fps", help="frames per second of a file that does not tell them")
+    convert.add_argument("--up", choices=("y", "z"), help="the file's up axis, where it is not its format's usual one")
+    convert.add_argument("--model", type=Path, help="your SMPL model file, for exact bone lengths and meshes")
+    _add_features(convert)
+
+
+def _add_features(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--features", action="store_true", help="write HumanML3D's 263 features instead of joints")
 
 
 def _add_motion_model(command: argparse.ArgumentParser) -> None:

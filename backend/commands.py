@@ -23,6 +23,7 @@ from backend.media import read_frames
 from backend.terminal import ProgressLine
 from fleximo import FleximoError, Motion, Notice, PoseTrack, RenderJob
 from fleximo.files import read_bytes, read_json, write_json
+from fleximo.formats import Imported, import_motion, save_motion
 from fleximo.timing import as_fps
 
 __all__ = [
@@ -42,7 +43,7 @@ def animate(arguments: argparse.Namespace) -> Result:
     request = pipeline.Request(
         photo=read_bytes(arguments.image),
         text=arguments.text,
-        motion=None if arguments.motion is None else _load(Motion, arguments.motion),
+        motion=None if arguments.motion is None else _import(arguments.motion).motion,
         points=_points(arguments.points),
         choose=arguments.choose,
         engine=arguments.engine,
@@ -189,7 +190,7 @@ def motion(arguments: argparse.Namespace) -> Result:
     finally:
         progress.close()
     moved, notices = performance.motion, (*made.notices, *performance.notices)
-    _save_motion(moved, arguments.output)
+    save_motion(moved, arguments.output, features=arguments.features)
     told = [f"{arguments.output}: {_frames(len(moved))}, {moved.seconds:.1f} s", *map(_sentence, notices)]
     told += [f"  seam at {seam.seconds:.1f} s: {seam.quality}" for seam in performance.seams if seam.quality == "poor"]
     return {
@@ -207,22 +208,32 @@ def motion(arguments: argparse.Namespace) -> Result:
 
 
 def convert(arguments: argparse.Namespace) -> Result:
-    moved = _load(Motion, arguments.input)
-    _save_motion(moved, arguments.output)
+    _check_target(arguments.output, arguments.input, arguments.model)
+    asked = {"item": arguments.item, "fps": arguments.fps, "up": arguments.up, "model": arguments.model}
+    found = _import(arguments.input, **asked)
+    save_motion(found.motion, arguments.output, features=arguments.features)
+    frames, fps = len(found.motion), float(found.motion.fps)
+    told = [f"{arguments.output}: {_frames(frames)} at {fps:g} fps, from {found.kind}", *map(_sentence, found.notices)]
     return {
         "output": str(arguments.output),
-        "frames": len(moved),
-        "text_output": f"{arguments.output}: {_frames(len(moved))}",
+        "frames": frames,
+        "fps": fps,
+        "kind": found.kind,
+        "item": found.item,
+        "items": found.items,
+        "text": found.text,
+        "warnings": [notice.code for notice in found.notices],
+        "text_output": "\n".join(told),
     }
 
 
-def _save_motion(moved: Motion, path: Path) -> None:
-    from fleximo.formats import bvh
-
-    writers = {".npz": moved.save, ".bvh": lambda target: bvh.save(moved, target)}
-    if path.suffix.lower() not in writers:
-        raise FleximoError(f"{path} has an ending that cannot be written.", remedy=f"Use one of: {', '.join(writers)}.")
-    writers[path.suffix.lower()](path)
+def _import(path: Path, **asked: Any) -> Imported:
+    """The motion in any file or folder that is read; an error names it."""
+    try:
+        return import_motion(path, **asked)
+    except FleximoError as error:
+        told = error.message if str(path) in error.message else f"{path}: {error.message}"
+        raise FleximoError(told, code=error.code, remedy=error.remedy) from None
 
 
 def detect(arguments: argparse.Namespace) -> Result:
