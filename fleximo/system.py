@@ -26,6 +26,7 @@ else:
 
 __all__ = [
     "FileLock",
+    "available_memory",
     "hidden_process_flags",
     "keep_private",
     "kill_process",
@@ -212,3 +213,17 @@ def sync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def available_memory() -> int | None:
+    """Bytes that a program can take without pushing others out; None where the system does not tell simply."""
+    if sys.platform == "win32":
+        status = ctypes.create_string_buffer(64)  # MEMORYSTATUSEX: its own length first, free physical bytes at 16
+        ctypes.c_uint32.from_buffer(status).value = 64
+        if not ctypes.windll.kernel32.GlobalMemoryStatusEx(status):
+            return None
+        return int(ctypes.c_uint64.from_buffer(status, 16).value)
+    table = Path("/proc/meminfo")
+    lines = table.read_text().splitlines() if table.is_file() else []
+    found = next((line for line in lines if line.startswith("MemAvailable:")), None)
+    return None if found is None else int(found.split()[1]) * 1024

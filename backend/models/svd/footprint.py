@@ -18,7 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-__all__ = ["Footprint", "count"]
+from backend.models.svd.memory import NetworkCosts
+
+__all__ = ["Footprint", "count", "network_costs"]
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,40 @@ class _Peak(TorchDispatchMode):
 
     def _free(self, key: int) -> None:
         self._now -= self._sizes.pop(key)
+
+
+def network_costs(
+    unet: Any, vae: Any, image_encoder: Any, *, frames: int = 4, size: tuple[int, int] = (64, 64)
+) -> NetworkCosts:
+    """What the networks, given on the meta device, take for a clip of `frames` frames of `size` (W, H) px."""
+    width, height = size[0] // 8, size[1] // 8
+    cells = frames * width * height
+
+    def blank(*shape: int) -> torch.Tensor:
+        return torch.empty(shape, device="meta", dtype=torch.float16)
+
+    for network in (unet, vae, image_encoder):
+        torch.nn.Module.to(network, torch.float16)
+    config = unet.config
+    told = (blank(1, 1, config.cross_attention_dim), blank(1, 3))
+    poses = blank(frames, config.block_out_channels[0], height, width)
+    sample = blank(1, frames, config.in_channels, height, width)
+    step = count(lambda: unet(sample, torch.empty((), device="meta"), *told, pose_latents=poses))
+    decoded = count(lambda: vae.decode(blank(1, 4, height, width), num_frames=1))
+    encoded = count(lambda: vae.encode(blank(1, 3, size[1], size[0])))
+    return NetworkCosts(
+        image_encoder=_weights(image_encoder),
+        vae=_weights(vae),
+        unet=_weights(unet),
+        encode_cell=encoded.peak_bytes / (width * height),
+        unet_cell=step.peak_bytes / cells,
+        decode_cell=decoded.peak_bytes / (width * height),
+        pose_cell=2 * config.block_out_channels[0],
+        unet_flops_cell=step.flops / cells,
+        decode_flops_cell=decoded.flops / (width * height),
+        largest_block=max(_weights(block) for block in (*unet.down_blocks, *unet.up_blocks, unet.mid_block)),
+    )
+
+
+def _weights(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from fleximo.errors import FleximoError
+from fleximo.files import read_json
 
-__all__ = ["GIB", "SVD_XT_COSTS", "MemoryPlan", "NetworkCosts", "plan_memory", "step_down"]
+__all__ = ["GIB", "SVD_XT_COSTS", "MemoryPlan", "NetworkCosts", "plan_memory", "scaled_costs", "step_down"]
 
 GIB = 2**30
 _RESERVE = 1.5 * GIB  # the device's own context, workspaces of convolutions, fragmentation
@@ -43,13 +45,32 @@ SVD_XT_COSTS = NetworkCosts(
     vae=195_485_694,
     unet=3_049_246_164,
     encode_cell=82_304,
-    unet_cell=17_940,
+    unet_cell=17_297,
     decode_cell=131_080,
     pose_cell=640,
     unet_flops_cell=3.472e8,
     decode_flops_cell=7.534e8,
-    largest_block=1_010_000_000,
+    largest_block=978_997_772,
 )
+
+
+def scaled_costs(weights: Mapping[str, int], unet_width: float, vae_width: float) -> NetworkCosts:
+    """The costs of narrower or wider networks of the same make, such as small ones for tests.
+
+    `weights` in bytes at two a value (image_encoder, vae, unet); widths relative to the released first blocks, with
+    which the intermediate values grow in proportion and the arithmetic with the square.
+    """
+    known = SVD_XT_COSTS
+    return NetworkCosts(
+        **weights,
+        encode_cell=known.encode_cell * vae_width,
+        unet_cell=known.unet_cell * unet_width,
+        decode_cell=known.decode_cell * vae_width,
+        pose_cell=known.pose_cell * unet_width,
+        unet_flops_cell=known.unet_flops_cell * unet_width**2,
+        decode_flops_cell=known.decode_flops_cell * vae_width**2,
+        largest_block=round(known.largest_block * weights["unet"] / known.unet),
+    )
 
 
 @dataclass(frozen=True)
@@ -69,6 +90,14 @@ class MemoryPlan:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"peaks": {stage: round(bytes_) for stage, bytes_ in self.peaks.items()}}
+
+    @classmethod
+    def from_file(cls, path: Path) -> MemoryPlan | None:
+        """What `to_json` gave; None if there is no such file or it says something else."""
+        try:
+            return cls(**read_json(path))
+        except (FleximoError, TypeError):
+            return None
 
 
 def plan_memory(

@@ -1,0 +1,101 @@
+"""The pictures that MimicMotion is given: the photo on the canvas, and the skeletons with the photo's own first.
+
+Knows jobs and pixels; nothing of networks.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from backend.drawing import draw_track
+from backend.media import read_frames
+from backend.photo import decode_photo
+from fleximo.camera import Framing
+from fleximo.errors import FleximoError
+from fleximo.job import RenderJob
+from fleximo.layouts import WHOLEBODY_128
+from fleximo.pose_track import PoseTrack
+
+__all__ = ["reference", "skeletons"]
+
+Pictures = npt.NDArray[np.uint8]
+
+_BLUR = 0.03  # of the canvas's shorter side: what lies beyond the photo's edge must not look like a second person
+
+
+def reference(job: RenderJob, *, antialias: bool = True) -> Pictures:
+    """(H,W,3) the job's photo, upright, laid on the canvas; beyond its edges the mirrored photo, blurred.
+
+    Without `antialias` pixels are picked as the reference program picks them, which shows in photos much larger than
+    the canvas.
+    """
+    photo, framing = decode_photo(job.photo).rgb, job.framing
+    height, width = photo.shape[:2]
+    if antialias and framing.scale < 1.0:
+        small = (max(1, round(width * framing.scale)), max(1, round(height * framing.scale)))
+        photo = cv2.resize(photo, small, interpolation=cv2.INTER_AREA)
+    placed = _warp(photo, framing, (width, height), cv2.INTER_CUBIC if antialias else cv2.INTER_LINEAR)
+    left, top = framing.offset
+    covered = left <= 0 and top <= 0 and left + width * framing.scale >= framing.canvas_size[0] - 0.5
+    if covered and top + height * framing.scale >= framing.canvas_size[1] - 0.5:
+        return placed
+    inside = _inside(framing, (width, height))
+    soft = cv2.GaussianBlur(placed, (0, 0), _BLUR * min(framing.canvas_size))
+    return np.where(inside[..., None], placed, soft)
+
+
+def _warp(photo: Pictures, framing: Framing, size: tuple[int, int], how: int) -> Pictures:
+    """`photo`, already at some size of its own, onto the canvas; `size` (W, H) is what the framing calls the photo."""
+    matrix = framing.matrix @ np.diag([size[0] / photo.shape[1], size[1] / photo.shape[0], 1.0])
+    matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5  # from pixel edges to OpenCV's pixel centres
+    return cv2.warpAffine(photo, matrix, framing.canvas_size, flags=how, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _inside(framing: Framing, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """(H,W) True where the canvas shows the photo."""
+    width, height = framing.canvas_size
+    centres = framing.to_photo(np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1))
+    return np.asarray(((centres >= 0.0) & (centres <= size)).all(axis=-1))
+
+
+def skeletons(job: RenderJob, frames: Sequence[int]) -> Pictures:
+    """(n,H,W,3) as PoseNet expects them: frame 0 is the skeleton of the photo itself, frame i + 1 the track's i."""
+    track, person = job.signal.track, job.person
+    if job.signal.drawn_frames is None:
+        wanted = [frame - 1 for frame in frames if frame > 0]
+        drawn = dict(zip((frame for frame in frames if frame > 0), draw_track(_rows(track, wanted))))
+    else:
+        drawn = {frame + 1: picture for frame, picture in enumerate(_decoded(job.signal.drawn_frames))}
+    own = PoseTrack(
+        points_px=job.framing.to_canvas(person.points_px)[None],
+        confidence=person.confidence[None],
+        size=job.size,
+        fps=track.fps,
+        layout=WHOLEBODY_128,
+    )
+    drawn[0] = next(iter(draw_track(own)))
+    lacking = [frame for frame in frames if frame not in drawn]
+    if lacking:
+        raise FleximoError(f"The drawn skeleton lacks the frames {lacking[:5]} of {len(track)}.", code="invalid_job")
+    return np.stack([drawn[frame] for frame in frames])
+
+
+def _rows(track: PoseTrack, rows: list[int]) -> PoseTrack:
+    return replace(
+        track, points_px=track.points_px[rows], confidence=track.confidence[rows], depths_m=track.depths_m[rows]
+    )
+
+
+def _decoded(video: bytes) -> list[Pictures]:
+    """The frames of a video that a model drew."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "drawn.mkv"
+        path.write_bytes(video)
+        return list(read_frames(path))
