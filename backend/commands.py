@@ -189,8 +189,9 @@ def motion(arguments: argparse.Namespace) -> Result:
         performance = model.perform(made, progress, fps)
     finally:
         progress.close()
-    moved, notices = performance.motion, (*made.notices, *performance.notices)
-    save_motion(moved, arguments.output, features=arguments.features)
+    moved = performance.motion
+    written = save_motion(moved, arguments.output, features=arguments.features)
+    notices = (*made.notices, *performance.notices, *written)
     told = [f"{arguments.output}: {_frames(len(moved))}, {moved.seconds:.1f} s", *map(_sentence, notices)]
     told += [f"  seam at {seam.seconds:.1f} s: {seam.quality}" for seam in performance.seams if seam.quality == "poor"]
     return {
@@ -211,9 +212,9 @@ def convert(arguments: argparse.Namespace) -> Result:
     _check_target(arguments.output, arguments.input, arguments.model)
     asked = {"item": arguments.item, "fps": arguments.fps, "up": arguments.up, "model": arguments.model}
     found = _import(arguments.input, **asked)
-    save_motion(found.motion, arguments.output, features=arguments.features)
+    notices = (*found.notices, *save_motion(found.motion, arguments.output, features=arguments.features))
     frames, fps = len(found.motion), float(found.motion.fps)
-    told = [f"{arguments.output}: {_frames(frames)} at {fps:g} fps, from {found.kind}", *map(_sentence, found.notices)]
+    told = [f"{arguments.output}: {_frames(frames)} at {fps:g} fps, from {found.kind}", *map(_sentence, notices)]
     return {
         "output": str(arguments.output),
         "frames": frames,
@@ -222,7 +223,7 @@ def convert(arguments: argparse.Namespace) -> Result:
         "item": found.item,
         "items": found.items,
         "text": found.text,
-        "warnings": [notice.code for notice in found.notices],
+        "warnings": [notice.code for notice in notices],
         "text_output": "\n".join(told),
     }
 

@@ -252,10 +252,10 @@ def _motion_from_joints(clip: JointClip, ask: Ask) -> tuple[Motion, tuple[Notice
     return motion_from_joints(joints, clip.fps, contacts=clip.contacts), notices
 
 
-def save_motion(motion: Motion, path: Path, *, features: bool = False) -> None:
+def save_motion(motion: Motion, path: Path, *, features: bool = False) -> tuple[Notice, ...]:
     """Writes `.npz`, `.bvh`, or HumanML3D's `.npy` at 20 fps: joints (T,22,3), or `features` (T-1,263).
 
-    Raises `FleximoError` for other endings.
+    Returns a notice if the file has another rate than the motion. Raises `FleximoError` for other endings.
     """
     ending = path.suffix.lower()
     if ending not in WRITTEN:
@@ -267,8 +267,13 @@ def save_motion(motion: Motion, path: Path, *, features: bool = False) -> None:
     elif ending == ".bvh":
         bvh.save(motion, path)
     else:
-        joints = motion.resample(humanml.FPS).joints()[:, : len(BODY_JOINTS)]
+        resampled = motion.resample(humanml.FPS)
+        joints = resampled.joints()[:, : len(BODY_JOINTS)]
         values = humanml.encode_features(joints) if features else joints
         buffer = io.BytesIO()
         np.save(buffer, values.astype(np.float32), allow_pickle=False)
         write_atomic(path, buffer.getvalue())
+        if resampled.fps != motion.fps:
+            told = f"The file has {len(values)} frames at {float(humanml.FPS):g} fps, the rate of HumanML3D."
+            return (Notice("resampled", told),)
+    return ()

@@ -24,6 +24,7 @@ __all__ = [
 
 MAX_FRAMES = 100_000  # ten minutes at 120 frames a second, and half as much again
 _UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "CMU's units": 0.056444}
+_LARGEST = 1e9  # millimetres from here to nowhere; keeps squares and casts finite
 _LEG_M = 0.81  # hip to ankle of an adult
 _LEGS_M = (0.35, 1.25)  # children to giants; beyond it the unit is not the one assumed
 _FLOOR_NEAR_M = 0.02  # within which a floor is at 0
@@ -98,9 +99,12 @@ def numbers(values: Any, shape: tuple[int | None, ...], *, name: str) -> FloatAr
     if isinstance(values, np.ndarray) and values.dtype.kind not in "fiu":
         raise FleximoError(f"{name} holds no numbers.", code="unreadable_file")
     try:
-        return freeze(values, shape, name=name, dtype=np.float64)
+        array = freeze(values, shape, name=name, dtype=np.float64)
     except FleximoError as error:
         raise FleximoError(error.message, code="unreadable_file", remedy=error.remedy) from None
+    if max(array.max(initial=0.0), -array.min(initial=0.0)) > _LARGEST:
+        raise FleximoError(f"{name} holds absurdly large numbers.", code="unreadable_file")
+    return array
 
 
 def check_frames(count: int) -> None:
