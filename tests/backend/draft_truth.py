@@ -12,7 +12,6 @@ import numpy as np
 
 from backend.models.draft.compositor import draw_all
 from backend.models.draft.puppet import Puppet
-from backend.models.draft.sequence import Sequence
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Camera, Framing
 from fleximo.job import RenderJob
@@ -20,6 +19,7 @@ from fleximo.layouts import LEFT_HAND, RIGHT_HAND
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.pose_track import PoseSignal, PoseTrack
+from fleximo.puppet.sequence import Sequence
 
 PEOPLE = Path(__file__).resolve().parents[1] / "data" / "people"
 SIZE = (576, 1024)

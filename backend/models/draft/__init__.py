@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 
 from backend.models.draft.compositor import draw_all
+from backend.models.draft.hands import draw_hand
 from backend.models.draft.notices import puppet_notices
-from backend.models.draft.puppet import Puppet, build_puppet
-from backend.models.draft.sequence import Sequence
+from backend.models.draft.puppet import build_puppet
 from backend.models.draft.shadow import draw_shadow
 from backend.photo import decode_photo
 from backend.stages import Progress, Workplace, silent
 from fleximo.errors import Notice
 from fleximo.files import canonical_json
 from fleximo.job import RenderJob
+from fleximo.puppet.layers import Puppet
+from fleximo.puppet.sequence import Sequence
 from fleximo.video import Video
 
 __all__ = ["DraftPuppet"]
@@ -52,7 +54,7 @@ class DraftPuppet:
         """The job's sequence, shared by the windows of one track."""
         key = (puppet, job.signal.track, job.camera, job.person.stature_m)
         if self._sequence is None or any(a is not b and a != b for a, b in zip(key, self._sequence[0])):
-            self._sequence = (key, Sequence(puppet, job))
+            self._sequence = (key, Sequence(puppet, *key[1:], draw_hand))
         return self._sequence[1]
 
     def notices(self, job: RenderJob) -> tuple[Notice, ...]:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import cv2
 
-from backend.models.draft.warp import CELL, Placed
 from fleximo.arrays import FloatArray
+from fleximo.puppet.warp import CELL, Placed
 
 __all__ = ["draw_all"]
 

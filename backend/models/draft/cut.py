@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from backend.models.draft.rest import ARMS, HAND_START, LEGS, SIDES, RestPose, unit
 from fleximo.arrays import BoolArray, FloatArray, IntArray
+from fleximo.puppet.rest import ARMS, HAND_START, LEGS, SIDES, RestPose, unit
 
 __all__ = ["BODY_LABEL", "COVERED_LABEL", "LABELS", "Limb", "cut_limbs", "find_limbs", "segment_coordinates"]
 

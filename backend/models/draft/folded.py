@@ -10,12 +10,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from backend.models.draft.bones import BONES, LINKS, bone_index, link_index
 from backend.models.draft.cut import BODY_LABEL, COVERED_LABEL, LABELS, Limb, segment_coordinates
-from backend.models.draft.pieces import Cutting, Piece, cut_limb
-from backend.models.draft.rest import ARMS, HAND_START, SIDES, RestPose
+from backend.models.draft.pieces import Cutting, cut_limb
 from fleximo.arrays import FloatArray, IntArray
 from fleximo.person import Person
+from fleximo.puppet.bones import BONES, LINKS, bone_index, link_index
+from fleximo.puppet.layers import Piece
+from fleximo.puppet.rest import ARMS, HAND_START, SIDES, RestPose
 
 __all__ = ["arm_is_folded", "mark_folded", "unfold_arms"]
 

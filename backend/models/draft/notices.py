@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.models.draft.pose import TURN_LIMIT_DEGREES
-from backend.models.draft.puppet import Puppet
-from backend.models.draft.rest import ARMS, SIDES, RestPose
-from backend.models.draft.target import Target
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.errors import Notice
 from fleximo.job import RenderJob
+from fleximo.puppet.layers import Puppet
+from fleximo.puppet.pose import TURN_LIMIT_DEGREES
+from fleximo.puppet.rest import ARMS, SIDES, RestPose
+from fleximo.puppet.target import Target
 
 __all__ = ["puppet_notices"]
 

@@ -5,34 +5,22 @@ Knows the labels and the soft edges of the photo; nothing of motion.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from backend.models.draft.bones import bone_index, link_index, smoothstep
 from backend.models.draft.cut import BODY_LABEL, COVERED_LABEL, LABELS, Limb
 from backend.models.draft.fill import pull_push
-from backend.models.draft.rest import RestPose
 from fleximo.arrays import BoolArray, FloatArray, IntArray
+from fleximo.puppet.bones import bone_index, link_index, smoothstep
+from fleximo.puppet.layers import Piece
+from fleximo.puppet.rest import RestPose
 
-__all__ = ["Cutting", "Piece", "cut_limb", "cut_pieces"]
+__all__ = ["Cutting", "cut_limb", "cut_pieces"]
 
 _PARTS = {"arm": ("upper_arm", "forearm", "hand"), "leg": ("thigh", "shin", "foot")}
 _JOINTS = {"arm": ("shoulder", "elbow", "wrist"), "leg": ("hip", "knee", "ankle")}
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """One texture and the bones that carry it."""
-
-    name: str
-    texture: FloatArray  # (h,w,4) uint8 RGBA, colours multiplied by alpha
-    origin: tuple[int, int]  # canvas px of its top-left corner
-    bone: int
-    links: tuple[tuple[int, int, bool], ...]  # (link, the bone on its other side, whether that one lies further out)
-    outline: FloatArray  # (N,2) canvas px: convex hull of what can be seen
-    near_link: tuple[BoolArray, ...] = field(default=())  # per link (N,): which corners its other bone may carry
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,42 +5,29 @@ Knows the photo and the person in it; nothing of the motion.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from backend.models.draft.background import empty_scene, place_image, place_mask
-from backend.models.draft.bones import LINKS
-from backend.models.draft.cut import Limb, cut_limbs, find_limbs
+from backend.models.draft.cut import cut_limbs, find_limbs
 from backend.models.draft.folded import arm_is_folded, mark_folded, unfold_arms
 from backend.models.draft.hands import skin_colour
 from backend.models.draft.matte import soft_alpha
-from backend.models.draft.pieces import Cutting, Piece, cut_pieces
-from backend.models.draft.rest import ARMS, HAND_START, SIDES, RestPose, rest_pose
-from backend.models.draft.shadow import Shadow, find_shadows, shadow_zone
+from backend.models.draft.pieces import Cutting, cut_pieces
+from backend.models.draft.shadow import find_shadows, shadow_zone
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Framing
 from fleximo.errors import FleximoError
 from fleximo.person import Person
+from fleximo.puppet.bones import LINKS
+from fleximo.puppet.layers import Piece, Puppet
+from fleximo.puppet.rest import ARMS, HAND_START, SIDES, RestPose, rest_pose
 
-__all__ = ["Puppet", "build_puppet"]
+__all__ = ["build_puppet"]
 
 _JOINT_OF = {"shoulder": 0, "elbow": 1, "wrist": 2, "hip": 0, "knee": 1, "ankle": 2}
-
-
-@dataclass(frozen=True, eq=False)
-class Puppet:
-    """Everything of a photo that rendering needs, in px of the canvas."""
-
-    scene: FloatArray  # (H,W,3) uint8 RGB: the photo without her
-    pieces: tuple[Piece, ...]
-    shadows: tuple[Shadow, ...]
-    rest: RestPose
-    limbs: tuple[Limb, ...]
-    hands_seen: dict[str, bool]
-    folded_arms: tuple[str, ...]  # sides whose arm the photo folds before the trunk; the pieces replace it
-    skin: dict[str, FloatArray]  # side -> (3,) RGB of the hand
 
 
 def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
@@ -79,7 +66,6 @@ def build_puppet(rgb: FloatArray, person: Person, framing: Framing) -> Puppet:
         tuple(_with_reach(piece, rest) for piece in pieces),
         shadows,
         rest,
-        limbs,
         hands_seen,
         folded,
         {side: _skin(image, working, side) for side in SIDES},

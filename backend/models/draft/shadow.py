@@ -5,30 +5,19 @@ Knows feet and floor, no pieces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-from backend.models.draft.bones import smoothstep
 from backend.models.draft.cut import Limb
 from backend.models.draft.fill import pull_push
 from fleximo.arrays import BoolArray, FloatArray
+from fleximo.puppet.bones import smoothstep
+from fleximo.puppet.layers import Shadow
 
-__all__ = ["Shadow", "draw_shadow", "find_shadows", "shadow_zone"]
+__all__ = ["draw_shadow", "find_shadows", "shadow_zone"]
 
 _WIDE, _HIGH = 0.5, 0.17  # the zone's half axes in torso lengths
 _DARKEST = 0.3
-
-
-@dataclass(frozen=True, eq=False)
-class Shadow:
-    """One foot's shadow."""
-
-    side: str
-    darkening: FloatArray  # (h,w) float32: the share of light that is missing
-    origin: tuple[int, int]  # canvas px of its top-left corner
-    anchor: FloatArray  # (2,) canvas px: the ankle in the photo
 
 
 def _places(limbs: tuple[Limb, ...], down: FloatArray, torso_px: float) -> list[tuple[Limb, FloatArray]]:

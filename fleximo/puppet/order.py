@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.models.draft.rest import ARMS, LEGS, SIDES
-from backend.models.draft.target import Target
 from fleximo.arrays import BoolArray, FloatArray
+from fleximo.puppet.rest import ARMS, LEGS, SIDES
+from fleximo.puppet.target import Target
 
 __all__ = ["drawing_order", "latched"]
 

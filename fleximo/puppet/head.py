@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.models.draft.bones import angle, rotation, wrap
-from backend.models.draft.rest import RestPose
-from backend.models.draft.target import Target
 from fleximo.arrays import FloatArray
+from fleximo.puppet.bones import angle, rotation, wrap
+from fleximo.puppet.rest import RestPose
+from fleximo.puppet.target import Target
 
 __all__ = ["face_shift", "head_turn"]
 
@@ -43,7 +43,7 @@ def _face_size(rest: RestPose, target: Target, growth: FloatArray) -> FloatArray
     own = rest.points[face] - rest.points[face].mean(axis=0)
     now = target.points[:, face] - target.points[:, face].mean(axis=1, keepdims=True)
     spread = np.sqrt((now**2).sum(axis=(1, 2)) / max(float((own**2).sum()), 1e-6))
-    return np.clip(spread / growth, 0.95, 1.06)
+    return np.asarray(np.clip(spread / growth, 0.95, 1.06))
 
 
 def face_shift(

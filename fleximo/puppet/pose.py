@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.models.draft.bones import (
+from fleximo.arrays import FloatArray
+from fleximo.puppet.bones import (
     BONES,
     LINKS,
     affine_map,
@@ -22,10 +23,9 @@ from backend.models.draft.bones import (
     stretch_map,
     wrap,
 )
-from backend.models.draft.head import face_shift, head_turn
-from backend.models.draft.rest import ARMS, HAND_START, LEGS, SIDES, RestPose, unit
-from backend.models.draft.target import Target
-from fleximo.arrays import FloatArray
+from fleximo.puppet.head import face_shift, head_turn
+from fleximo.puppet.rest import ARMS, HAND_START, LEGS, SIDES, RestPose, unit
+from fleximo.puppet.target import Target
 
 __all__ = ["TURN_LIMIT_DEGREES", "Poses", "poses"]
 

@@ -1,38 +1,56 @@
-"""One job's frames as lists of placed textures, back to front: where the puppet, its poses and its hands meet.
+"""A track's frames as lists of placed textures, back to front: where the puppet, its poses and its hands meet.
 
-Composites nothing.
+Composites nothing. Hands that the photo does not show are painted by whoever asks for the frames.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 
-from backend.models.draft.bones import bone_index, link_index
-from backend.models.draft.hands import HAND_LENGTH, draw_hand, hand_from_forearm, pose_difference
-from backend.models.draft.order import drawing_order, latched
-from backend.models.draft.pose import poses
-from backend.models.draft.puppet import Puppet
-from backend.models.draft.rest import ARMS, HAND_START, SIDES
-from backend.models.draft.target import read_target
-from backend.models.draft.warp import Placed, boxes, place, place_flat
 from fleximo.arrays import BoolArray, FloatArray
-from fleximo.job import RenderJob
+from fleximo.camera import Camera
+from fleximo.pose_track import PoseTrack
+from fleximo.puppet.bones import bone_index, link_index
+from fleximo.puppet.hands import HAND_LENGTH, hand_from_forearm, pose_difference
+from fleximo.puppet.layers import Puppet
+from fleximo.puppet.order import drawing_order, latched
+from fleximo.puppet.pose import poses
+from fleximo.puppet.rest import ARMS, HAND_START, SIDES
+from fleximo.puppet.target import read_target
+from fleximo.puppet.warp import Placed, boxes, place, place_flat
 
-__all__ = ["Sequence"]
+__all__ = ["PaintHand", "Sequence"]
 
 _OTHER_POSE = 0.2  # hand lengths by which the fingers may differ before the photo's hand gives way to a drawn one
 
 
-class Sequence:
-    """Everything about a job that does not depend on the window being rendered."""
+# Paints a hand: its points (21,2) canvas px, their depths (21,) m (0 = unknown), the skin's colour (3,) RGB, the
+# hand's length in px and the canvas' size -> a patch (h,w,4) uint8, colours multiplied by alpha, and its corner x0, y0;
+# nothing if it is out of the picture.
+PaintHand = Callable[
+    [FloatArray, FloatArray, FloatArray, float, tuple[int, int]], tuple[npt.NDArray[np.uint8], int, int] | None
+]
 
-    def __init__(self, puppet: Puppet, job: RenderJob) -> None:
+
+class Sequence:
+    """Everything about a track that does not depend on the frames being shown.
+
+    Without `paint_hand` the photo's own hands are shown in every pose, and none where it shows none.
+    """
+
+    def __init__(
+        self, puppet: Puppet, track: PoseTrack, camera: Camera, stature_m: float, paint_hand: PaintHand | None = None
+    ) -> None:
         self.puppet = puppet
-        self.size = job.size
-        self.target = read_target(puppet.rest, job.signal.track, job.camera, job.person.stature_m)
+        self.size = track.size
+        self.target = read_target(puppet.rest, track, camera, stature_m)
+        self._paint_hand = paint_hand
         self.poses = poses(puppet.rest, self.target)
         self.order = drawing_order(self.target, self.poses.links[:, link_index("neck"), 3])
-        self.boxes = boxes(list(puppet.pieces), self.poses, job.size)
+        self.boxes = boxes(list(puppet.pieces), self.poses, self.size)
         self.names = {piece.name: index for index, piece in enumerate(puppet.pieces)}
         self.drawn_hands = {side: self._drawn(side) for side in SIDES}
 
@@ -58,7 +76,7 @@ class Sequence:
         """(T,) whether the hand is drawn: the photo shows none, or one whose fingers are held quite otherwise."""
         frames = len(self.target.points)
         rest, start = self.puppet.rest, HAND_START[side]
-        if f"{side}_forearm" not in self.names or not rest.has(*ARMS[side]):
+        if self._paint_hand is None or f"{side}_forearm" not in self.names or not rest.has(*ARMS[side]):
             return np.zeros(frames, dtype=bool)
         if f"{side}_hand" not in self.names:
             return np.ones(frames, dtype=bool)
@@ -66,7 +84,7 @@ class Sequence:
         given = self.target.points[:, start : start + 21]
         growth = self.target.growth[:, start]
         differences = pose_difference(given, length * growth, own, length)
-        return latched(differences - _OTHER_POSE, 0.03) & self.target.hands[side]
+        return np.asarray(latched(differences - _OTHER_POSE, 0.03) & self.target.hands[side])
 
     def _length(self, side: str) -> float:
         """Wrist to finger tip in px of the photo on the canvas: as the photo shows it, within usual limits."""
@@ -88,7 +106,8 @@ class Sequence:
             points = points + (self.target.points[index, wrist] - points[0])
         else:
             points = self._relaxed_hand(side, index, length)
-        patch = draw_hand(points, depths, self.puppet.skin[side], length, self.size)
+        assert self._paint_hand is not None
+        patch = self._paint_hand(points, depths, self.puppet.skin[side], length, self.size)
         return None if patch is None else place_flat(*patch)
 
     def _relaxed_hand(self, side: str, index: int, length: float) -> FloatArray:

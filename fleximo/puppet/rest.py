@@ -114,9 +114,9 @@ def _fit_template(body: FloatArray, seen: BoolArray, person: Person, framing: Fr
     """(18,2) the upright figure scaled and moved onto the seen points, or into the mask where too few were seen."""
     if seen.sum() >= 2:
         source, target = _TEMPLATE[seen], body[seen]
-        spread = np.linalg.norm(source - source.mean(axis=0))
-        scale = np.linalg.norm(target - target.mean(axis=0)) / max(float(spread), 1e-6)
-        return np.asarray((_TEMPLATE - source.mean(axis=0)) * max(float(scale), 1.0) + target.mean(axis=0))
+        spread = max(float(np.linalg.norm(source - source.mean(axis=0))), 1e-6)
+        scale = float(np.linalg.norm(target - target.mean(axis=0))) / spread
+        return np.asarray((_TEMPLATE - source.mean(axis=0)) * max(scale, 1.0) + target.mean(axis=0))
     rows, columns = np.nonzero(person.mask)
     if rows.size == 0:
         rows, columns = np.array([0, person.photo_size[1]]), np.array([0, person.photo_size[0]])

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.models.draft.rest import SIDES
 from fleximo.arrays import FloatArray
+from fleximo.puppet.rest import SIDES
 
 __all__ = [
     "BONES",

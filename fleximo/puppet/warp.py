@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.models.draft.bones import BONES, carry, smoothstep
-from backend.models.draft.pieces import Piece
-from backend.models.draft.pose import Poses
 from fleximo.arrays import BoolArray, FloatArray, IntArray
+from fleximo.puppet.bones import BONES, carry, smoothstep
+from fleximo.puppet.layers import Picture, Piece
+from fleximo.puppet.pose import Poses
 
 __all__ = ["CELL", "Placed", "boxes", "place", "place_flat"]
 
@@ -23,12 +23,12 @@ CELL = 8  # px between grid nodes; node k of a box lies at its edge + CELL * k -
 class Placed:
     """One texture in one frame."""
 
-    texture: FloatArray  # (h,w,4) uint8 RGBA, colours multiplied by alpha
+    texture: Picture  # (h,w,4) RGBA, colours multiplied by alpha
     box: tuple[int, int, int, int]  # x0, y0, x1, y1 canvas px
     grid: FloatArray  # (rows,columns,2) float32 px of the texture, pixel centres at whole numbers
 
 
-def boxes(pieces: list[Piece], poses: Poses, size: tuple[int, int]) -> FloatArray:
+def boxes(pieces: list[Piece], poses: Poses, size: tuple[int, int]) -> IntArray:
     """(T,P,4) int32 target boxes x0, y0, x1, y1 on the canvas; empty where the piece is out of the picture."""
     frames = len(poses.forward)
     found = np.zeros((frames, len(pieces), 4), np.int32)
@@ -47,7 +47,7 @@ def boxes(pieces: list[Piece], poses: Poses, size: tuple[int, int]) -> FloatArra
     return found
 
 
-def place_flat(texture: FloatArray, x0: int, y0: int) -> Placed:
+def place_flat(texture: Picture, x0: int, y0: int) -> Placed:
     """A texture laid on the canvas as it is; it must lie inside."""
     height, width = texture.shape[:2]
     columns = np.arange((width + CELL - 1) // CELL + 2, dtype=np.float32) * CELL - (CELL + 1) / 2
@@ -57,7 +57,7 @@ def place_flat(texture: FloatArray, x0: int, y0: int) -> Placed:
 
 
 def place(
-    pieces: list[Piece], order: list[int], frame_boxes: FloatArray, poses: Poses, frame: int
+    pieces: list[Piece], order: list[int], frame_boxes: IntArray, poses: Poses, frame: int
 ) -> dict[int, Placed]:
     """The pieces `order` in frame `frame` by index, without those out of the picture."""
     visible = [p for p in order if (frame_boxes[p, 2:] > frame_boxes[p, :2]).all()]
@@ -71,13 +71,13 @@ def place(
     source = (source - origins[of]).astype(np.float32)
     placed, start = {}, 0
     for p, count, shape in zip(visible, counts, shapes):
-        box = tuple(int(value) for value in frame_boxes[p])
-        placed[p] = Placed(pieces[p].texture, box, source[start : start + count].reshape(*shape, 2))
+        x0, y0, x1, y1 = frame_boxes[p].tolist()
+        placed[p] = Placed(pieces[p].texture, (x0, y0, x1, y1), source[start : start + count].reshape(*shape, 2))
         start += count
     return placed
 
 
-def _nodes(frame_boxes: FloatArray, visible: list[int]) -> tuple[FloatArray, list[int], list[tuple[int, int]]]:
+def _nodes(frame_boxes: IntArray, visible: list[int]) -> tuple[FloatArray, list[int], list[tuple[int, int]]]:
     points, counts, shapes = [], [], []
     for p in visible:
         x0, y0, x1, y1 = frame_boxes[p]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.models.draft.bones import smoothstep
-from backend.models.draft.rest import HAND_START, LEGS, SIDES, RestPose, complete_points
-from fleximo.arrays import FloatArray
+from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Camera
 from fleximo.pose_track import PoseTrack
+from fleximo.puppet.bones import smoothstep
+from fleximo.puppet.rest import HAND_START, LEGS, SIDES, RestPose, complete_points
 
 __all__ = ["Target", "read_target"]
 
@@ -26,7 +26,7 @@ class Target:
 
     points: FloatArray  # (T,128,2) canvas px
     depths_m: FloatArray  # (T,128), 0 = unknown
-    hands: dict[str, FloatArray]  # side -> (T,) bool: the hand's points are given
+    hands: dict[str, BoolArray]  # side -> (T,): the hand's points are given
     growth: FloatArray  # (T,128) apparent size against the photo, from depth; 1 where unknown
     lift_m: FloatArray  # (T,2) right, left ankle above its place on the floor; 0 where unknown
     focal_px: float
