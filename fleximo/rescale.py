@@ -252,10 +252,14 @@ def _moved(motion: Motion, shift: FloatArray, turn_rad: float) -> Motion:
 
 
 def _upper_body_only(motion: Motion, rig: Rig) -> Motion:
-    """On `rig`, the legs straight, the pelvis over the origin at the height where they carry it."""
+    """On `rig`, the legs straight down, the pelvis over the origin at the height where they carry it."""
     rotations = motion.rotations.copy()
+    pelvis = motion.rotations[:, 0].astype(np.float64)
+    # Upright under a pelvis that leans: thighs that leaned along would leave the picture's edge, where they are cut.
+    upright = rot.multiply(rot.conjugate(pelvis), rot.from_axis_angle([0.0, 1.0, 0.0], rot.yaw(pelvis)))
     for side in _SIDES:
         rotations[:, list(rig.descendants(f"{side}_hip"))] = rot.IDENTITY
+        rotations[:, rig.index(f"{side}_hip")] = upright
     root = np.zeros((len(motion), 3))
     root[:, 1] = rig.rest_height
     return regrip(motion, replace(motion, rotations=rotations, root=root, rig=rig))

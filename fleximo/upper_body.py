@@ -10,13 +10,14 @@ from dataclasses import replace
 from fleximo.camera_fit import legs_in_frame
 from fleximo.errors import Notice
 from fleximo.moves import LIBRARY
+from fleximo.moves.lexicon import LEXICON
 from fleximo.person import Person
 from fleximo.plan import MotionPlan, Segment
 
 __all__ = ["plan_for", "upper_body_plan"]
 
 # Moves that use the legs and read without them, by arms, trunk or head; of the others nothing is left to recognise.
-_READS_WITHOUT_LEGS = frozenset("walk run march jumping_jacks dance spin_dance golf_swing bow pick_up".split())
+_READS_WITHOUT_LEGS = frozenset("walk run march jumping_jacks dance spin_dance golf_swing pick_up".split())
 _TRAVELS = frozenset("walk run march".split())
 
 
@@ -28,7 +29,7 @@ def plan_for(plan: MotionPlan, person: Person) -> MotionPlan:
 def upper_body_plan(plan: MotionPlan) -> MotionPlan:
     """`plan` for someone whose legs are out of the picture; a notice `upper_body_only` names each move replaced.
 
-    A move that uses the legs becomes standing still, with the arms, trunk and head of the move laid over it where they
+    A move of the legs becomes standing still, with the arms, trunk and head of the move laid over it where they
     say something; lengths and other layers stay. A plan that uses no legs comes back as it is.
 
     >>> plan = upper_body_plan(MotionPlan((Segment("walk", 3.0), Segment("squat", 2.0), Segment("wave", 2.0))))
@@ -51,7 +52,7 @@ def upper_body_plan(plan: MotionPlan) -> MotionPlan:
 def _without_legs(segment: Segment, replaced: dict[str, str]) -> Segment:
     """`segment` with its moves of the legs laid over standing still, or left out; they are noted in `replaced`."""
     base = replace(segment, layers=())
-    with_legs = [act for act in (base, *segment.layers) if LIBRARY[act.move].uses_legs]
+    with_legs = [act for act in (base, *segment.layers) if _is_of_the_legs(act.move)]
     if not with_legs or (segment.move == "idle" and all(act.move in _READS_WITHOUT_LEGS for act in with_legs)):
         return segment
     kept = []
@@ -67,6 +68,11 @@ def _without_legs(segment: Segment, replaced: dict[str, str]) -> Segment:
     if not kept:
         return replace(base, layers=others)
     return Segment("idle", segment.seconds, segment.text, layers=(*kept, base, *others), matched=segment.matched)
+
+
+def _is_of_the_legs(move: str) -> bool:
+    """Whether a move loses something without legs; of a bow, whose legs only give way, the photo shows it all."""
+    return LIBRARY[move].uses_legs and LEXICON[move].mask == "body"
 
 
 def _parts(move: str) -> str:
