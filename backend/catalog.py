@@ -6,14 +6,24 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from backend import weights
 from backend.stages import MotionModel, Planner, VideoModel
 from fleximo.errors import FleximoError
 
 __all__ = ["MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Engine", "engine", "motion_model", "planner", "video_model"]
 
 Entry = TypeVar("Entry")
+
+
+def _no_settings(settings: Mapping[str, Any]) -> None:
+    if settings:
+        raise FleximoError(
+            f"This engine has no settings; {', '.join(settings)} was given.",
+            code="invalid_setting",
+            remedy="Leave it out, or choose another engine.",
+        )
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,22 @@ class Engine:
     fidelity: str  # "draft" or "full"; anything on unverified weights reports "stand_in"
     default_fps: Fraction
     seeded: bool  # whether another seed gives another picture
+    bundles: tuple[str, ...] = ()  # of weights that it cannot do without
+    multiple: int = 2  # px that width and height must be multiples of
+    check_settings: Callable[[Mapping[str, Any]], object] = _no_settings  # raises for those that it does not have
+
+    def check(self, settings: Mapping[str, Any], size: tuple[int, int] | None) -> None:
+        """Raises `FleximoError` for what would fail only after minutes: settings, size, weights that are not there."""
+        self.check_settings(settings)
+        if size is not None and any(side % self.multiple for side in size):
+            nearest = "x".join(str(max(1, round(side / self.multiple)) * self.multiple) for side in size)
+            raise FleximoError(
+                f"This engine renders sizes that are multiples of {self.multiple}; {size[0]}x{size[1]} was asked for.",
+                code="invalid_size",
+                remedy=f"Choose --size {nearest}.",
+            )
+        for name in self.bundles:
+            weights.bundle(name)
 
 
 _EXTRA = ("accelerate", "diffusers", "onnxruntime", "safetensors", "torch", "transformers")
@@ -49,6 +75,18 @@ def _draft() -> VideoModel:
     from backend.models.draft import DraftPuppet
 
     return DraftPuppet()
+
+
+def _mimicmotion() -> VideoModel:
+    with _models_extra():
+        from backend.models.mimicmotion.engine import MimicMotion
+    return MimicMotion()
+
+
+def _mimicmotion_settings(settings: Mapping[str, Any]) -> object:
+    from backend.models.mimicmotion.settings import Settings
+
+    return Settings.from_json(settings)
 
 
 def _moves() -> MotionModel:
@@ -81,7 +119,18 @@ def _local_llm() -> Planner:
     return planner_from_folder()
 
 
-VIDEO_MODELS: dict[str, Engine] = {"draft": Engine(_draft, "draft", Fraction(30), seeded=False)}
+VIDEO_MODELS: dict[str, Engine] = {
+    "draft": Engine(_draft, "draft", Fraction(30), seeded=False),
+    "mimicmotion": Engine(
+        _mimicmotion,
+        "full",
+        Fraction(15),
+        seeded=True,
+        bundles=("svd", "mimicmotion"),
+        multiple=64,
+        check_settings=_mimicmotion_settings,
+    ),
+}
 PLANNERS: dict[str, Callable[[], Planner]] = {"rules": _rules, "llm": _llm, "local": _local_llm}
 MOTION_MODELS: dict[str, Callable[[], MotionModel]] = {"moves": _moves, "t2m-gpt": _t2m_gpt}
 

@@ -63,8 +63,17 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     animate.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
     _add_planner(animate)
     animate.add_argument("--engine", default="draft", help="the video model (default: draft)")
+    animate.add_argument("--quality", help="standard or best, for engines that denoise (default: best)")
+    animate.add_argument("--steps", type=_count, help="denoising steps instead of the quality's")
+    animate.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="any setting of the engine"
+    )
     _add_motion_model(animate)
-    animate.add_argument("--fps", default=None, help="1 to 240, also 23.976 or 30000/1001 (default: 30 for the draft)")
+    animate.add_argument(
+        "--fps",
+        default=None,
+        help="1 to 240, also 23.976 or 30000/1001 (default: 30 for the draft, 15 for mimicmotion)",
+    )
     animate.add_argument("--size", default=None, metavar="WxH", help="default: 576x1024 or 1024x576")
     animate.add_argument("--seed", type=_seed, default=0, help="of the natural variation (default: 0)")
     animate.add_argument(

@@ -7,6 +7,7 @@ printed text under `text_output`.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import tempfile
 from dataclasses import replace
@@ -57,6 +58,7 @@ def animate(arguments: argparse.Namespace) -> Result:
         stature_m=arguments.stature,
         camera_height_m=arguments.camera_height,
         camera_pitch_degrees=arguments.camera_pitch,
+        settings=_settings(arguments),
         master=arguments.keep is not None,
     )
     if arguments.output.suffix.lower() != ".mp4":
@@ -67,6 +69,21 @@ def animate(arguments: argparse.Namespace) -> Result:
     if arguments.report is not None:
         write_json(arguments.report, document)
     return document | {"video": str(arguments.output), "text_output": _told(document, arguments.output)}
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The engine's settings from --set, --quality and --steps; a value that is JSON is read as such."""
+    settings: dict[str, Any] = {}
+    for given in arguments.settings:
+        name, equals, text = given.partition("=")
+        if not (name and equals):
+            raise FleximoError(f"--set {given} is not NAME=VALUE.", remedy="Write it like --set guidance=2.5.")
+        try:
+            settings[name] = json.loads(text)
+        except ValueError:
+            settings[name] = text
+    named = {"quality": arguments.quality, "steps": arguments.steps}
+    return settings | {name: value for name, value in named.items() if value is not None}
 
 
 def _check_target(target: Path | None, *inputs: Path | None) -> None:

@@ -91,7 +91,9 @@ class Animation:
 def animate(request: Request, folder: Path, progress: Progress = silent) -> Animation:
     """Text (or a motion) and one photo -> a video in `folder`; raises `FleximoError` at the first stage that cannot."""
     timings: dict[str, float] = {}
-    fps = request.fps or catalog.engine(request.engine).default_fps
+    engine = catalog.engine(request.engine)
+    engine.check(request.settings, request.size)
+    fps = request.fps or engine.default_fps
 
     plan, planned_by, performance, motion = None, "none", None, request.motion
     if motion is None:
@@ -211,7 +213,9 @@ def _splice(job: RenderJob, window: tuple[int, int], pieces: list[Piece], previo
 def _windows(job: RenderJob, model: VideoModel) -> list[tuple[int, int]]:
     """The engine's calls: whole groups of pictures, at most the engine's window long, covering the job's frames."""
     start, stop = job.frames
-    length = max(GOP, (model.window or stop - start) // GOP * GOP)
+    if model.window is None:
+        return [(start, stop)]
+    length = max(GOP, model.window // GOP * GOP)
     return [(first, min(first + length, stop)) for first in range(start, stop, length)]
 
 

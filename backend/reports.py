@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 import fleximo
-from backend import catalog
+from backend import catalog, weights
 from backend.drawing import draw_track
 from backend.media import VideoWriter
 from backend.pipeline import Animation, Rendered
@@ -75,11 +75,14 @@ def fidelity_with(fidelity: str, bundles: Sequence[Bundle]) -> str:
 
 def render_report(job: RenderJob, rendered: Rendered, notices: Sequence[Notice]) -> dict[str, Any]:
     """The part of `report.json` that a render alone can tell."""
+    entry = catalog.engine(job.engine)
+    bundles = [weights.bundle(name) for name in entry.bundles]
     return {
         "format_version": 1,
         "engine": job.engine,
-        "fidelity": catalog.engine(job.engine).fidelity,
-        "stages": {"render": _stage(job.engine)},
+        "fidelity": fidelity_with(entry.fidelity, bundles),
+        "stages": {"render": _stage(job.engine) | motion_weights(bundles)},
+        "settings": dict(job.settings),
         "warnings": list(dict.fromkeys(notice.code for notice in notices)),
         "notices": [notice.to_json() for notice in notices],
         "frames": rendered.frames,
@@ -135,7 +138,16 @@ def keep(animation: Animation, folder: Path) -> None:
     for file in (animation.rendered.master, animation.rendered.video):
         if file is not None and file.parent != folder:
             shutil.copyfile(file, folder / file.name)
+    _keep_engine(animation.rendered.video.parent / "engine", folder / "engine")
     write_json(folder / "report.json", report(animation))
+
+
+def _keep_engine(made: Path, kept: Path) -> None:
+    """What the engine keeps for later changes; that of an earlier run is of no more use."""
+    if made != kept:
+        shutil.rmtree(kept, ignore_errors=True)
+        if made.is_dir():
+            shutil.copytree(made, kept)
 
 
 def _drop_blobs(folder: Path, kept: set[str]) -> None:

@@ -9,7 +9,7 @@ import io
 from pathlib import Path
 
 from fleximo.errors import FleximoError
-from fleximo.files import write_atomic
+from fleximo.files import read_bytes, write_atomic
 
 __all__ = ["write_preview"]
 
@@ -22,6 +22,7 @@ def write_preview(work: Path, target: Path) -> bool:
     A preview never stops a render: what cannot be read or written is left out.
     """
     pieces = [work / "master.mkv", *sorted((work / "windows").glob("[0-9]*.ffv1.mkv"), reverse=True)]
+    pieces.append(work / "engine" / "preview.jpg")  # of an engine that finishes all its frames at once
     newest = next((piece for piece in pieces if piece.is_file()), None)
     if newest is None or (target.is_file() and target.stat().st_mtime >= newest.stat().st_mtime):
         return False
@@ -30,6 +31,9 @@ def write_preview(work: Path, target: Path) -> bool:
     from backend.media import read_frames
 
     try:
+        if newest.suffix == ".jpg":
+            write_atomic(target, read_bytes(newest))
+            return True
         frame = next(iter(read_frames(newest, 0, 1)), None)
         if frame is None:
             return False
