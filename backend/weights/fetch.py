@@ -153,8 +153,8 @@ def _try_once(
         if reply.status not in (200, 206):
             raise refusal(reply.status, reply.headers, source, token_sent=token is not None)
         published = _published_sum(reply, source)
+        head = _head(reply, source) if reply.status == 200 else b""
         total, offset = _extent(reply, source, offset)
-        head = _head(reply, source) if offset == 0 else b""
         check_space(part.target.parent, (total or 0) - offset, source.name)
         etag = reply.headers.get("ETag", "")
         write_json(part.note, {"url": source.url, "etag": "" if etag.startswith("W/") else etag})

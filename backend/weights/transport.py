@@ -87,10 +87,10 @@ def opened(
         origin = _origin(url)
         sent = dict(headers) | ({"Authorization": f"Bearer {token}"} if token and origin == start else {})
         connection = _connection(origin, policy, timeout_s)
-        try:
+        with contextlib.closing(connection), contextlib.ExitStack() as open_answer:
             with _as_lost(origin[1]):
                 connection.request("GET", _target(url), headers=sent)
-                response = connection.getresponse()
+                response = open_answer.enter_context(connection.getresponse())
             first = first or response.headers
             location = response.headers.get("Location")
             if response.status in (301, 302, 303, 307, 308) and location:
@@ -98,8 +98,6 @@ def opened(
                 continue
             yield Reply(response.status, response.headers, first, origin[1], response)
             return
-        finally:
-            connection.close()
     raise _refused(f"is redirected more than {_MAX_REDIRECTS} times")
 
 
@@ -183,7 +181,9 @@ class _PinnedConnection(http.client.HTTPConnection):
             except OSError as error:
                 reason = error
                 continue
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host) if self._tls else plain
+            self.sock = plain  # before the handshake, so that it is closed if that fails
+            if self._tls is not None:
+                self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
             return
         raise reason or OSError("no address")
 
