@@ -18,6 +18,7 @@ from fleximo.pose_track import PoseTrack
 
 __all__ = [
     "FIT_POINTS",
+    "MIMICMOTION_FIT_POINTS",
     "ClipFit",
     "anchor_at_neck",
     "clip_fit",
@@ -28,6 +29,8 @@ __all__ = [
 
 # Nose, neck, shoulders, hips, eyes and ears: what the authors fit the whole figure by.
 FIT_POINTS: tuple[int, ...] = (0, 1, 2, 5, 8, 11, 14, 15, 16, 17)
+# MimicMotion, from which they took the fit, counts knees and ankles too.
+MIMICMOTION_FIT_POINTS: tuple[int, ...] = (0, 1, 2, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17)
 _SCORE = 0.3
 _NECK = OPENPOSE_18.index("neck")
 # child -> what is shifted along with it, in the order in which the authors apply them
@@ -46,9 +49,9 @@ class ClipFit:
         return np.asarray(points_norm * np.array(self.scale) + np.array(self.shift))
 
 
-def fit_points(reference_score: FloatArray) -> tuple[int, ...]:
-    """The key points that enter the clip fit: those of `FIT_POINTS` that the reference (18,) shows."""
-    return tuple(point for point in FIT_POINTS if reference_score[point] > _SCORE)
+def fit_points(reference_score: FloatArray, candidates: tuple[int, ...] = FIT_POINTS) -> tuple[int, ...]:
+    """The key points that enter the clip fit: those of `candidates` that the reference (18,) shows."""
+    return tuple(point for point in candidates if reference_score[point] > _SCORE)
 
 
 def kept_frames(count: int, fps: float, stride: int = 2) -> tuple[int, ...]:
@@ -66,6 +69,7 @@ def clip_fit(
     body_norm: FloatArray,
     source_size: tuple[int, int],
     target_size: tuple[int, int],
+    candidates: tuple[int, ...] = FIT_POINTS,
 ) -> ClipFit:
     """The one scale and shift that lays the figure of a whole clip on the reference (paper notes 1.4 a).
 
@@ -73,10 +77,10 @@ def clip_fit(
     clip and of the reference. Least squares on y, the same scale in pixels on x. Raises `FleximoError` if fewer than
     two points can be fitted or all lie at one height.
     """
-    points = list(fit_points(np.asarray(reference_score)))
+    points = list(fit_points(np.asarray(reference_score), candidates))
     if len(points) < 2 or len(body_norm) == 0:
         raise FleximoError(
-            f"The paper's fit found {len(points)} of its {len(FIT_POINTS)} key points in the photo; 2 are needed.",
+            f"The paper's fit found {len(points)} of its {len(candidates)} key points in the photo; 2 are needed.",
             remedy="Use the rescale mode bones.",
         )
     target = np.broadcast_to(np.asarray(reference_norm)[points], (len(body_norm), len(points), 2)).astype(np.float64)

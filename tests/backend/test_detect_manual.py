@@ -130,8 +130,8 @@ def test_missing_points_and_other_documents() -> None:
         detect(photo_of("anna"), points=heap)
     with pytest.raises(FleximoError, match="needs the key points"):
         detect(photo_of("anna"), detector="manual")
-    with pytest.raises(FleximoError, match="auto, mediapipe, manual"):
-        detect(photo_of("anna"), detector="dwpose")
+    with pytest.raises(FleximoError, match="auto, mediapipe, dwpose, manual"):
+        detect(photo_of("anna"), detector="openpose")
 
 
 def test_strange_but_legal_points_give_a_person_or_a_sentence() -> None:

@@ -19,6 +19,7 @@ from diffusers import AutoencoderKLTemporalDecoder
 from safetensors.torch import load_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from backend.models.mimicmotion.upstream_crop import crop, crop_geometry
 from backend.models.svd.conditioning import Conditioning, clip_pixels, embed, encode, pose_features, to_signed
 from backend.models.svd.decode import decode, to_pictures
 from backend.models.svd.loading import empty
@@ -28,6 +29,7 @@ from backend.models.svd.schedule import make_scheduler
 from backend.models.svd.unet import SVD_XT, PoseUNet
 from backend.models.svd.windows import upstream_windows
 from tests.fixtures.fill_weights import fill_module
+from tests.parity import mimicmotion_drawing
 from tests.parity.cases import Case, compare
 
 REAL_POSE_NET = "mimic_motion_pose_net.safetensors"
@@ -43,6 +45,7 @@ def cases(folder: Path) -> Iterator[Case]:
         "vae.npz": _vae,
         "scheduler.npz": _scheduler,
         "windows.json": _windows,
+        "image_prep.json": _image_prep,
         "pipeline.npz": _pipeline,
         "pipeline_frames.npz": _pipeline_frames,
         "manifest_unet_posenet.json.gz": _manifest_unet_posenet,
@@ -57,6 +60,7 @@ def cases(folder: Path) -> Iterator[Case]:
             yield Case(file, skipped=f"{REAL_POSE_NET} is not at hand")
         else:
             yield Case(file, run=lambda check=check: check(fixture))
+    yield from mimicmotion_drawing.cases(folder)
 
 
 class Fixture:
@@ -220,6 +224,20 @@ def _windows(fixture: Fixture) -> Errors:
         windows = upstream_windows(case["num_frames"], case["tile_size"], case["tile_overlap"])
         found = np.array([(window.start, window.stop - 1) for window in windows])
         errors.append(compare(found, np.array(case["first_last"]), 0.0))
+    return errors
+
+
+def _image_prep(fixture: Fixture) -> Errors:
+    """The geometry of every case, and the pixels of those whose pictures are given."""
+    pictures = fixture.arrays("image_prep") if (fixture.folder / "image_prep.npz").is_file() else {}
+    errors = []
+    for number, case in enumerate(json.loads((fixture.folder / "image_prep.json").read_text())):
+        found = crop_geometry((case["in_hw"][1], case["in_hw"][0]), case["resolution"])
+        ours = np.array([found.resized[::-1], found.size[::-1], found.left_top[::-1]])
+        errors.append(compare(ours, np.array([case["resize_hw"], case["out_hw"], case["crop_top_left"]]), 0.0))
+        if f"in{number}" in pictures:
+            picture = crop(pictures[f"in{number}"], case["resolution"])
+            errors.append(compare(picture.astype(float), pictures[f"out{number}"].astype(float), 1.0))
     return errors
 
 

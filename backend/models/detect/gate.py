@@ -43,10 +43,13 @@ def no_body() -> FleximoError:
     )
 
 
-def with_notices(person: Person, people: int = 1, chosen: int = 0) -> Person:
-    """The person with all notices that apply; `people` were found in the photo, `chosen` is the place from the left."""
+def with_notices(person: Person, people: int = 1, chosen: int = 0, why: str = "the largest") -> Person:
+    """The person with all notices that apply.
+
+    `people` were found in the photo, `chosen` is the place from the left of the one used, `why` the reason in words.
+    """
     found = (
-        _several_people(people, chosen),
+        _several_people(people, chosen, why),
         _limb_out_of_frame(person),
         _not_upright(person),
         _facing(person),
@@ -56,12 +59,12 @@ def with_notices(person: Person, people: int = 1, chosen: int = 0) -> Person:
     return replace(person, notices=(*person.notices, *(notice for notice in found if notice is not None)))
 
 
-def _several_people(people: int, chosen: int) -> Notice | None:
+def _several_people(people: int, chosen: int, why: str) -> Notice | None:
     if people < 2:
         return None
     return Notice(
         "several_people",
-        f"{people} people are in the photo; number {chosen} from the left is used, counted from 0.",
+        f"{people} people are in the photo; number {chosen} from the left, counted from 0, is used: {why}.",
         "Choose another by number or by a point on the body, or crop the photo to one person.",
     )
 

@@ -20,7 +20,7 @@ from fleximo.errors import FleximoError
 from fleximo.layouts import BODY, OPENPOSE_18, WHOLEBODY_128
 from fleximo.person import Person
 
-__all__ = ["OPTIONAL_POINTS", "REQUIRED_POINTS", "person_from_points", "read_points"]
+__all__ = ["OPTIONAL_POINTS", "REQUIRED_POINTS", "front_or_back_degrees", "person_from_points", "read_points"]
 
 OPTIONAL_POINTS = ("neck", "right_eye", "left_eye", "right_ear", "left_ear")
 REQUIRED_POINTS = tuple(name for name in OPENPOSE_18.names if name not in OPTIONAL_POINTS)
@@ -68,7 +68,7 @@ def person_from_points(photo: Photo, document: Any, *, stature_m: float = 1.70) 
         bone_lengths_m=measure_bones(
             points, confidence[BODY], no_depth, stature_m, photo_size=photo.size, lens_degrees=photo.lens_degrees
         ),
-        yaw_degrees=_yaw(points),
+        yaw_degrees=front_or_back_degrees(points),
         stature_m=stature_m,
         lens_degrees=photo.lens_degrees,
     )
@@ -107,8 +107,11 @@ def _place(name: str, value: Any, photo_size: tuple[int, int]) -> FloatArray | N
     return place
 
 
-def _yaw(points_px: FloatArray) -> float:
-    """0 for a person seen from the front; 180 where his left shoulder lies on the left of the picture: a back view."""
+def front_or_back_degrees(points_px: FloatArray) -> float:
+    """The yaw that OpenPose-18 points (18,2) tell without depth.
+
+    0 for a person seen from the front; 180 where his left shoulder lies on the left of the picture: a back view.
+    """
     across = points_px[OPENPOSE_18.index("left_shoulder")] - points_px[OPENPOSE_18.index("right_shoulder")]
     hips = points_px[OPENPOSE_18.index("left_hip")] - points_px[OPENPOSE_18.index("right_hip")]
     return 0.0 if math.copysign(1.0, float(across[0] + hips[0])) > 0.0 else 180.0

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from backend.models.detect import gate
+from backend.models.detect.chosen import choose_person
 from backend.models.detect.cutout import cut_out, share_of, torso_of
 from backend.models.detect.face_points import FACE_68_OF_MESH, LEFT_EYE_68, NOSE_TIP_68, RIGHT_EYE_68
 from backend.models.detect.joint_centres import LANDMARKS, hip_lift, joint_centres
@@ -21,7 +22,6 @@ from backend.models.detect.people import find_people
 from backend.photo import Photo
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.bones import SEEN, measure_bones
-from fleximo.errors import FleximoError
 from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND, WHOLEBODY_128
 from fleximo.person import Person
 
@@ -32,6 +32,7 @@ _FACE_UNSEEN_DEGREES = 100.0
 # Measured: elbows and knees in sight score 0.65 to 1, those behind furniture 0.3 to 0.45; a wrist alone in a pocket
 # scores as low and is well placed all the same.
 _HIDDEN = 0.5
+_CENTRE = [0, 11, 12, 23, 24, 25, 26]  # BlazePose: nose, shoulders, hips, knees
 _LIMBS = [
     [OPENPOSE_18.index(f"{side}_{joint}") for joint in limb]
     for side in ("left", "right")
@@ -51,7 +52,9 @@ def detect_person(photo: Photo, *, choose: int | Sequence[float] | None = None, 
     people = find_people(work)
     if not people:
         raise gate.no_person()
-    chosen = _choose(people, choose, to_photo)
+    trunks = [person.body_px[_CENTRE] * to_photo for person in people]
+    areas = [float((person.segmentation > 0.5).sum()) for person in people]
+    chosen, why = choose_person(trunks, areas, photo.size, choose)
     points, confidence, body_m = named_points(people[chosen])
     if (confidence[_columns("left_shoulder", "right_shoulder", "left_hip", "right_hip")] < SEEN).all():
         raise gate.no_body()
@@ -73,7 +76,7 @@ def detect_person(photo: Photo, *, choose: int | Sequence[float] | None = None, 
         stature_m=stature_m,
         lens_degrees=photo.lens_degrees,
     )
-    return gate.with_notices(person, len(people), chosen)
+    return gate.with_notices(person, len(people), chosen, why)
 
 
 def _work_picture(photo: Photo) -> Rgb:
@@ -178,21 +181,3 @@ def _hand_fits(hand_px: FloatArray, wrist_px: FloatArray, elbow_px: FloatArray) 
     reach = float(np.linalg.norm(hand_px - hand_px[0], axis=1).max())
     forearm = float(np.linalg.norm(wrist_px - elbow_px))
     return float(np.linalg.norm(hand_px[0] - wrist_px)) < 0.6 * max(reach, 0.4 * forearm)
-
-
-def _choose(people: list[Sighting], choose: int | Sequence[float] | None, to_photo: FloatArray) -> int:
-    """The place in the list, from the left, of the person who was asked for; by default the largest."""
-    if choose is None:
-        return int(np.argmax([(person.segmentation > 0.5).sum() for person in people]))
-    if isinstance(choose, int):
-        if not 0 <= choose < len(people):
-            raise FleximoError(
-                f"Person {choose} was chosen; {len(people)} in the photo, numbered from the left, from 0.",
-                code="no_such_person",
-            )
-        return choose
-    point = np.asarray(choose, dtype=float)
-    if point.shape != (2,) or not np.isfinite(point).all():
-        raise FleximoError(f"A person is chosen by a number or by a point x, y in photo pixels, not by {choose!r}.")
-    centres = [person.body_px[[0, 11, 12, 23, 24, 25, 26]] * to_photo for person in people]
-    return int(np.argmin([np.linalg.norm(points - point, axis=1).min() for points in centres]))
