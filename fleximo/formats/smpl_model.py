@@ -5,6 +5,7 @@ Owns which arrays such a file must hold and their shapes. Ships none and knows n
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,15 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fleximo.arrays import FloatArray, IntArray, freeze
 from fleximo.errors import FleximoError
+from fleximo.formats.containers import check_size, guarded
+from fleximo.formats.numpy_file import load_npz
+from fleximo.formats.pickle_machine import Machine
+from fleximo.formats.pickles import BODY_MODEL, as_array
 
 __all__ = ["SMPL_VERTICES", "SmplModel", "load_model"]
 
 SMPL_VERTICES = 6890
 _JOINTS = 24
+_LIMIT_BYTES = 320 * 2**20  # the released neutral model with 300 shapes, written as text, has 236 MB
+_WHAT = "body model"
+_NEEDED = ("v_template", "J_regressor", "weights", "kintree_table")
+_READ = frozenset((*_NEEDED, "shapedirs", "posedirs", "f"))
 _MOST_SHAPES = 10  # components beyond these are finer than what tells in the joints, and cost memory
 _PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 
@@ -48,8 +56,7 @@ class SmplModel:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> SmplModel:
         """The model of a file's `arrays` by their published names; raises `FleximoError` that names what is amiss."""
-        needed = ("v_template", "J_regressor", "weights", "kintree_table")
-        missing = [name for name in needed if name not in arrays]
+        missing = [name for name in _NEEDED if name not in arrays]
         if missing:
             raise FleximoError(
                 f"The body model lacks {', '.join(missing)}.",
@@ -67,17 +74,39 @@ class SmplModel:
         weights = _checked(arrays["weights"], (n, _JOINTS), "weights")
         if np.abs(weights.sum(axis=1) - 1.0).max() > 1e-2 or np.abs(regressor.sum(axis=1) - 1.0).max() > 1e-2:
             raise FleximoError("The body model's weights or regressor do not sum to 1.", code="not_a_body_model")
-        shapes = arrays.get("shapedirs", np.zeros((n, 3, 0)))
-        blends = arrays.get("posedirs", np.zeros((n, 3, 0)))
+        shapes, blends = (np.asarray(arrays.get(name, np.zeros((n, 3, 0)))) for name in ("shapedirs", "posedirs"))
         return cls(
             v_template=_checked(arrays["v_template"], (n, 3), "v_template"),
-            shapedirs=_checked(shapes, (n, 3, None), "shapedirs")[..., :_MOST_SHAPES],
+            shapedirs=_checked(shapes[..., :_MOST_SHAPES], (n, 3, None), "shapedirs"),
             posedirs=_blends(blends),
             j_regressor=regressor,
             weights=weights / weights.sum(axis=1, keepdims=True),
             faces=freeze(np.asarray(arrays.get("f", np.zeros((0, 3)))), (None, 3), name="f", dtype=np.int32),
             parents=_parents(arrays["kintree_table"]),
         )
+
+
+def load_model(path: str | Path) -> SmplModel:
+    """The user's own body model: SMPL's `.pkl` as released, or an `.npz` with the same arrays.
+
+    The pickle is read as data: nothing that it names is run. Raises `FleximoError` (`unreadable_file`,
+    `unsafe_pickle`, `not_a_body_model`).
+    """
+    path = Path(path)
+    with guarded(_WHAT):
+        try:
+            with path.open("rb") as file:
+                check_size(path.stat().st_size, _WHAT, limit=_LIMIT_BYTES)
+                # Mapped, so that the text of large arrays need not lie in memory beside their numbers.
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise FleximoError(f"{path} cannot be read: {error.strerror}.", code="unreadable_file") from None
+        if content[:2] == b"PK":
+            return SmplModel.from_arrays(load_npz(content[:], _READ, what=_WHAT))
+        fields = Machine(content, BODY_MODEL, what=_WHAT, limit=_LIMIT_BYTES).run()
+        if not isinstance(fields, dict):
+            raise FleximoError(f"{path.name} is a pickle, but of no body model.", code="not_a_body_model")
+        return SmplModel.from_arrays({name: as_array(fields[name], what=_WHAT) for name in _READ & fields.keys()})
 
 
 def _checked(values: Any, shape: tuple[int | None, ...], name: str) -> FloatArray:
