@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleximo.camera import Framing
 from fleximo.data_folder import ServerAddress, data_folder, read_token
 from fleximo.errors import Cancelled, FleximoError
 from fleximo.files import canonical_json, write_atomic
@@ -24,6 +25,7 @@ from fleximo.job import RenderJob, blob_digest
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
+from fleximo.puppet import Puppet
 
 __all__ = ["Client", "JobStatus"]
 
@@ -346,7 +348,7 @@ class Client:
         write_atomic(Path(path), self.result(job, file))
         return Path(path)
 
-    # --- the four kinds, from start to end
+    # --- the kinds of jobs, from start to end
 
     def plan(self, text: str, *, seed: int = 0, progress: Progress | None = None) -> MotionPlan:
         done = self.wait(self.submit({"kind": "plan", "text": text, "seed": seed}).id, progress)
@@ -380,6 +382,16 @@ class Client:
         }
         done = self.wait(self.submit(request).id, progress)
         return Person.from_json(json.loads(self.result(done.id)))
+
+    def puppet(self, photo: bytes, person: Person, framing: Framing, *, progress: Progress | None = None) -> Puppet:
+        """The person cut out of the photo into layers that `fleximo.puppet` moves."""
+        done = self.wait(self.submit(self.puppet_request(photo, person, framing)).id, progress)
+        return Puppet.from_bytes(self.result(done.id))
+
+    def puppet_request(self, photo: bytes, person: Person, framing: Framing) -> dict[str, Any]:
+        """The request of a puppet job; photo and person are sent if the server lacks them."""
+        found = self.upload(canonical_json(person.to_json()))
+        return {"kind": "puppet", "photo": self.upload(photo), "person": found, "framing": framing.to_json()}
 
     def render(self, job: RenderJob, folder: str | Path, *, progress: Progress | None = None) -> JobStatus:
         """Renders `job` and puts `video.mp4`, `master.mkv` and `report.json` into `folder`."""

@@ -83,7 +83,7 @@ def reading(what: str) -> Iterator[None]:
     """Tells values of another kind or shape than expected, met inside the block, as a `FleximoError`."""
     try:
         yield
-    except (IndexError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise FleximoError(f"The {what} file cannot be read: {error}.", code="unreadable_file") from None
 
 

@@ -47,7 +47,7 @@ def skeleton_mesh(
     px = wider * min(size) / _CANVAS_PX
     shapes = _Shapes()
     body = seen[:18] >= _SHOWN
-    limbs = np.array([limb for limb in OPENPOSE_18.limbs])
+    limbs = np.array(OPENPOSE_18.limbs)
     drawn = body[limbs[:, 0]] & body[limbs[:, 1]]
     shine = seen[limbs[:, 0]] * seen[limbs[:, 1]] * _DIMMED
     limb_colours = _COLOURS[: len(limbs)] * shine[:, None]

@@ -41,7 +41,7 @@ class Task:
     """One job, all that any machine with its folder and its store needs to run it."""
 
     id: str  # UUID, lower case
-    kind: str  # plan, motion, detect or render
+    kind: str  # plan, motion, detect, puppet or render
     request: Mapping[str, Any]  # what the kind takes, checked by the server
     folder: Path  # of the job; `work` in it holds what is made
     store: Path  # folder of the blobs

@@ -17,9 +17,11 @@ from backend.jobs.preview import write_preview
 from backend.jobs.records import DONE, FAILED, Outcome, OutputFile, Task
 from backend.jobs.store import BlobStore
 from backend.stages import Progress
+from fleximo.camera import Framing
 from fleximo.errors import Cancelled, FleximoError
-from fleximo.files import write_json
+from fleximo.files import write_atomic, write_json
 from fleximo.job import RenderJob
+from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.timing import as_fps
 
@@ -154,6 +156,18 @@ def _detect(task: Task, progress: Progress) -> Files:
     return {"person": _json_file(task.work / "person.json", person.to_json())}
 
 
+def _puppet(task: Task, progress: Progress) -> Files:
+    from backend.models.draft import build_puppet
+    from backend.photo import decode_photo
+
+    store, request = BlobStore(task.store), task.request
+    person = Person.from_json(json.loads(store.read(request["person"])))
+    progress(0.1, "cutting the person out of the photo")
+    puppet = build_puppet(decode_photo(store.read(request["photo"])).rgb, person, Framing.from_json(request["framing"]))
+    write_atomic(task.work / "puppet.npz", puppet.to_bytes())
+    return {"puppet": task.work / "puppet.npz"}
+
+
 def _render(task: Task, progress: Progress) -> Files:
     from backend.models import detect
     from backend.pipeline import render_job
@@ -193,5 +207,6 @@ KINDS: Mapping[str, Callable[[Task, Progress], Files]] = {
     "plan": _plan,
     "motion": _motion,
     "detect": _detect,
+    "puppet": _puppet,
     "render": _render,
 }

@@ -44,6 +44,7 @@ from backend.server.schemas import (
     ModelAnswer,
     ModelList,
     MotionRequest,
+    PuppetRequest,
     RenderRequest,
     job_request,
 )
@@ -71,7 +72,7 @@ _STATUS = {
     "incomplete_body": 408,
 }
 _TYPES = {".mp4": "video/mp4", ".json": "application/json"}  # all others go out as bytes
-_RESULT = {"plan": "plan", "motion": "motion", "detect": "person", "render": "video"}
+_RESULT = {"plan": "plan", "motion": "motion", "detect": "person", "puppet": "puppet", "render": "video"}
 _LOG_BYTES = 256 * 1024
 _STATES = (QUEUED, RUNNING, CANCELING, "done", "failed", "canceled")
 _Answers = dict[int | str, dict[str, Any]]
@@ -195,7 +196,7 @@ def info(request: Request, jobs: Jobs) -> InfoAnswer:
         api=API_VERSION,
         version=__version__,
         pid=os.getpid(),
-        features=["plan", "motion", "detect", "render", "events", "preview", "resume", "window"],
+        features=["plan", "motion", "detect", "puppet", "render", "events", "preview", "resume", "window"],
         limits=asdict(jobs.settings),
     )
 
@@ -267,6 +268,8 @@ def _check(wanted: Any) -> tuple[str, ...]:
         MotionPlan.from_json(wanted.plan.model_dump(mode="json"))
     if isinstance(wanted, DetectRequest):
         return (wanted.photo,)
+    if isinstance(wanted, PuppetRequest):
+        return (wanted.photo, wanted.person)
     if isinstance(wanted, RenderRequest):
         catalog.engine(wanted.job.engine)
         return tuple(dict.fromkeys(wanted.job.blobs.model_dump(exclude_none=True).values()))

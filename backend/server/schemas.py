@@ -21,6 +21,7 @@ __all__ = [
     "ModelList",
     "MotionRequest",
     "PlanRequest",
+    "PuppetRequest",
     "RenderRequest",
     "job_request",
 ]
@@ -122,6 +123,16 @@ class FramingDocument(_Strict):
     offset: PointPx
 
 
+class PuppetRequest(_Strict):
+    """A photo and the person found in it to the layers that a live view moves: `puppet.npz`."""
+
+    kind: Literal["puppet"]
+    label: Label = ""
+    photo: Digest
+    person: Digest  # of `person.json`
+    framing: FramingDocument
+
+
 class JobBlobs(_Strict):
     photo: Digest
     person: Digest
@@ -153,11 +164,13 @@ class RenderRequest(_Strict):
 
 
 JobRequest = Annotated[
-    PlanRequest | MotionRequest | DetectRequest | RenderRequest,
+    PlanRequest | MotionRequest | DetectRequest | PuppetRequest | RenderRequest,
     Field(discriminator="kind"),
 ]
 
-job_request: TypeAdapter[PlanRequest | MotionRequest | DetectRequest | RenderRequest] = TypeAdapter(JobRequest)
+job_request: TypeAdapter[PlanRequest | MotionRequest | DetectRequest | PuppetRequest | RenderRequest] = TypeAdapter(
+    JobRequest
+)
 
 
 class ErrorDetail(BaseModel):

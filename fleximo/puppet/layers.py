@@ -5,12 +5,16 @@ Knows pictures and bones by number; nothing of how they were cut out (that is th
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fleximo.arrays import BoolArray, FloatArray
+from fleximo.files import canonical_json, read_npz, reading
 from fleximo.puppet.rest import RestPose
 
 __all__ = ["Picture", "Piece", "Puppet", "Shadow"]
@@ -54,3 +58,58 @@ class Puppet:
     hands_seen: dict[str, bool]
     folded_arms: tuple[str, ...]  # sides whose arm the photo folds before the trunk; the pieces replace it
     skin: dict[str, FloatArray]  # side -> (3,) RGB of the hand
+
+    def to_bytes(self) -> bytes:
+        """The puppet as an npz: numbers as JSON in `document`, pictures and points as arrays."""
+        arrays: dict[str, npt.NDArray[Any]] = {"scene": self.scene}
+        arrays |= {"rest_points": self.rest.points, "rest_seen": self.rest.seen}
+        for n, piece in enumerate(self.pieces):
+            arrays |= {f"texture_{n}": piece.texture, f"outline_{n}": piece.outline}
+            arrays[f"near_{n}"] = np.array(piece.near_link, dtype=bool).reshape(len(piece.links), len(piece.outline))
+        for n, shadow in enumerate(self.shadows):
+            arrays |= {f"darkening_{n}": shadow.darkening, f"anchor_{n}": shadow.anchor}
+        document = {
+            "rest_scale": self.rest.scale,
+            "pieces": [
+                {"name": piece.name, "origin": piece.origin, "bone": piece.bone, "links": piece.links}
+                for piece in self.pieces
+            ],
+            "shadows": [{"side": shadow.side, "origin": shadow.origin} for shadow in self.shadows],
+            "hands_seen": self.hands_seen,
+            "folded_arms": self.folded_arms,
+            "skin": {side: [float(value) for value in colour] for side, colour in self.skin.items()},
+        }
+        told = np.array(canonical_json(document).decode())
+        content = io.BytesIO()
+        np.savez_compressed(content, format_version=np.int32(_FORMAT_VERSION), document=told, **arrays)
+        return content.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Puppet:
+        """Reads what `to_bytes` wrote; raises `FleximoError` for anything else."""
+        required = ("scene", "document", "rest_points", "rest_seen")
+        arrays = read_npz(content, required=required, what="puppet", newest=_FORMAT_VERSION)
+        with reading("puppet"):
+            document = json.loads(str(arrays["document"]))
+            return cls(
+                scene=arrays["scene"],
+                pieces=tuple(_piece(arrays, n, piece) for n, piece in enumerate(document["pieces"])),
+                shadows=tuple(
+                    Shadow(entry["side"], arrays[f"darkening_{n}"], _corner(entry["origin"]), arrays[f"anchor_{n}"])
+                    for n, entry in enumerate(document["shadows"])
+                ),
+                rest=RestPose(arrays["rest_points"], arrays["rest_seen"], float(document["rest_scale"])),
+                hands_seen=document["hands_seen"],
+                folded_arms=tuple(document["folded_arms"]),
+                skin={side: np.array(colour) for side, colour in document["skin"].items()},
+            )
+
+
+def _piece(arrays: dict[str, npt.NDArray[Any]], n: int, entry: dict[str, Any]) -> Piece:
+    links = tuple((int(link), int(bone), bool(outward)) for link, bone, outward in entry["links"])
+    origin, near = _corner(entry["origin"]), tuple(arrays[f"near_{n}"])
+    return Piece(entry["name"], arrays[f"texture_{n}"], origin, int(entry["bone"]), links, arrays[f"outline_{n}"], near)
+
+
+def _corner(given: list[int]) -> tuple[int, int]:
+    return int(given[0]), int(given[1])

@@ -56,9 +56,7 @@ def place_flat(texture: Picture, x0: int, y0: int) -> Placed:
     return Placed(texture, (x0, y0, x0 + width, y0 + height), grid)
 
 
-def place(
-    pieces: list[Piece], order: list[int], frame_boxes: IntArray, poses: Poses, frame: int
-) -> dict[int, Placed]:
+def place(pieces: list[Piece], order: list[int], frame_boxes: IntArray, poses: Poses, frame: int) -> dict[int, Placed]:
     """The pieces `order` in frame `frame` by index, without those out of the picture."""
     visible = [p for p in order if (frame_boxes[p, 2:] > frame_boxes[p, :2]).all()]
     if not visible:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from backend.media import read_video
 from fleximo import Cancelled, FleximoError, Motion, MotionPlan, RenderJob, Segment
+from fleximo.camera_fit import frame_photo
 from fleximo.client import Client, JobStatus
 from fleximo.take import make_job
 from tests.backend.render_server import RenderServer
@@ -165,3 +166,12 @@ def test_an_unknown_engine_is_refused_with_the_known(client: Client, long_job: R
     document, _ = long_job.document()
     with pytest.raises(FleximoError, match="draft"):
         client.submit({"kind": "render", "job": {**document, "engine": "magic"}})
+
+
+def test_a_puppet_is_cut_for_a_live_view(client: Client) -> None:
+    photo = PHOTO.read_bytes()
+    person = client.detect(photo)
+    framing = frame_photo(person.photo_size, (144, 256), person)
+    puppet = client.puppet(photo, person, framing)
+    assert puppet.scene.shape == (256, 144, 3)
+    assert {"chest", "head", "left_forearm", "right_shin"} <= {piece.name for piece in puppet.pieces}

@@ -25,7 +25,7 @@ from fleximo.puppet.layers import Puppet
 from fleximo.puppet.sequence import Sequence
 from fleximo.video import Video
 
-__all__ = ["DraftPuppet"]
+__all__ = ["DraftPuppet", "build_puppet"]
 
 
 class DraftPuppet:
