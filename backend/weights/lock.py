@@ -52,8 +52,8 @@ class LockedFile:
 
     @property
     def is_whole_download(self) -> bool:
-        """Whether the file is the very bytes that `url` gives."""
-        return self.url is not None and self.member is None and self.convert is None
+        """Whether the file is the very bytes that its giver publishes, neither unpacked nor converted."""
+        return self.member is None and self.convert is None
 
     @property
     def is_weights(self) -> bool:
