@@ -16,6 +16,7 @@ __all__ = [
     "CLASSES",
     "FLEXIMO_AP_preferences",
     "preferences",
+    "server_environment",
     "server_folder",
     "stored_path",
     "user_folder",
@@ -45,11 +46,39 @@ class FLEXIMO_AP_preferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
     )
 
+    planner: bpy.props.EnumProperty(
+        name="Planner",
+        description="Who divides a text into moves",
+        items=(
+            ("rules", "Rules", "Rules and a dictionary, inside Blender", 0),
+            ("llm", "Language model", "A language model that the server asks; the rules where it does not answer", 1),
+            ("local", "Language model on disk", "A model of transformers that the server loads; else the rules", 2),
+        ),
+    )
+    llm_url: bpy.props.StringProperty(
+        name="Address",
+        description="Where the language model answers, such as http://127.0.0.1:11434 for Ollama or https://host/v1",
+    )
+    llm_model: bpy.props.StringProperty(
+        name="Model", description="The model's name at that address, or the folder of the model on disk"
+    )
+    llm_key: bpy.props.StringProperty(
+        name="Key",
+        description="The key of that address, if it asks for one. Blender saves it with its preferences, unencrypted; "
+        "the environment variable FLEXIMO_LLM_KEY does without",
+        subtype="PASSWORD",
+    )
+
     def draw(self, context: Any) -> None:
         layout = self.layout
         layout.use_property_split = True
-        for name in ("video_folder", "server_command", "data_folder"):
+        for name in ("video_folder", "server_command", "data_folder", "planner"):
             layout.prop(self, name)
+        asked = {"rules": (), "llm": ("llm_url", "llm_model", "llm_key"), "local": ("llm_model",)}[self.planner]
+        for name in asked:
+            layout.prop(self, name)
+        if asked:
+            layout.label(text="The server takes these over when it is started here.", icon="INFO")
 
 
 def preferences() -> Any:
@@ -76,6 +105,13 @@ def video_folder() -> Path:
     if bpy.data.filepath:
         return Path(bpy.path.abspath("//fleximo"))
     return user_folder("videos")
+
+
+def server_environment() -> dict[str, str]:
+    """What the server is told when it is started here: where the planner's language model answers."""
+    chosen = preferences()
+    given = {"URL": chosen.llm_url, "MODEL": chosen.llm_model, "KEY": chosen.llm_key}
+    return {f"FLEXIMO_LLM_{name}": value for name, value in given.items() if value}
 
 
 def stored_path(path: Path) -> str:

@@ -9,7 +9,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from fleximo.errors import Cancelled, FleximoError
 from fleximo.files import write_atomic
 from fleximo.job import RenderJob
 from fleximo.person import Person
+from fleximo.plan import MotionPlan
 
 from . import server_process
 from .session import Report
 
-__all__ = ["Rendered", "changing", "detect", "greeting", "render", "start_server", "stop_server"]
+__all__ = ["Rendered", "changing", "detect", "greeting", "plan", "render", "start_server", "stop_server"]
 
 _ASK_EVERY_S = 0.2
 _PATIENCE_S = 30.0  # without an answer of the server
@@ -119,6 +120,17 @@ def detect(folder: Path, photo: bytes, report: Report) -> Generator[None, None, 
     return Person.from_json(json.loads(client.result(job)))
 
 
+def plan(folder: Path, text: str, planner: str, report: Report) -> Generator[None, None, MotionPlan]:
+    """The plan that the server's `planner` makes of `text`."""
+    report(0.0, "Asking the language model")
+    yield
+    client = _connect(folder)
+    job = str(uuid.uuid4())
+    client.submit({"kind": "plan", "text": text, "planner": planner}, job)
+    yield from _ended(client, folder, job, report, share=1.0)
+    return MotionPlan.from_json(json.loads(client.result(job)))
+
+
 def changing(job: RenderJob, window: tuple[int, int], master_digest: str) -> RenderJob:
     """`job` as a change of the frames [start, stop) of the render with that master."""
     return replace(job, window=window, previous=master_digest)
@@ -169,14 +181,16 @@ def next_version(folder: Path, stem: str) -> str:
     return f"{stem}_{max(found, default=0) + 1:03d}"
 
 
-def start_server(given: str, folder: Path, log: Path, report: Report) -> Generator[None, None, str]:
+def start_server(
+    given: str, folder: Path, log: Path, environment: Mapping[str, str], report: Report
+) -> Generator[None, None, str]:
     """Starts the server unless it runs, and waits until it answers; returns its greeting."""
     try:
         return greeting(folder)
     except FleximoError:
         report(0.0, "Starting the server")
         yield
-    child = server_process.launch(server_process.find_command(given, folder), folder, log)
+    child = server_process.launch(server_process.find_command(given, folder), folder, log, environment)
     deadline = time.monotonic() + _START_S
     while True:
         try:

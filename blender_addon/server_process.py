@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from fleximo.data_folder import ServerAddress
@@ -55,14 +56,18 @@ def _last_interpreter(folder: Path) -> str | None:
     return interpreter if Path(interpreter).is_file() else None
 
 
-def launch(command: list[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Starts the server of the data folder, its output appended to `log`; returns at once."""
+def launch(command: list[str], folder: Path, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Starts the server of the data folder, its output appended to `log`; returns at once.
+
+    `environment` is added to Blender's own: settings that no command line may show.
+    """
     arguments = [*command, "serve", "--data", str(folder)]
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             child = subprocess.Popen(
                 arguments,
+                env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

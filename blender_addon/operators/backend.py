@@ -10,7 +10,7 @@ import bpy
 from fleximo import __version__
 
 from .. import properties, remote, server_process
-from ..preferences import preferences, server_folder, user_folder
+from ..preferences import preferences, server_environment, server_folder, user_folder
 from ..session import Report, Task
 from .base import LEAVES_FILE, FleximoOperator, TaskOperator
 
@@ -60,10 +60,10 @@ class FLEXIMO_OT_start_server(_ServerTask, bpy.types.Operator):
 
     def prepare(self, _context: Any) -> Task:
         folder, log = server_folder(), user_folder("server") / "server.log"
-        given = bpy.path.abspath(preferences().server_command)
+        given, environment = bpy.path.abspath(preferences().server_command), server_environment()
 
         def work(report: Report) -> Generator[None, None, str]:
-            return remote.start_server(given, folder, log, report)
+            return remote.start_server(given, folder, log, environment, report)
 
         return Task(self.kind, "Starting the server", work, _connected, changes_file=False)
 

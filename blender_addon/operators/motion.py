@@ -1,26 +1,31 @@
 """Text to a plan, a plan to a motion on the armature.
 
-Planning and moves run inside Blender, without a server.
+Rules and moves run inside Blender, without a server; a language model is asked by the server.
 """
 
 # mypy: disable-error-code="valid-type"
 
 import json
 from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import bpy
 
 from fleximo import moves
-from fleximo.errors import FleximoError
+from fleximo.errors import FleximoError, Notice
 from fleximo.motion import Motion
+from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.planner import RulePlanner
 from fleximo.rig import DEFAULT_RIG
+from fleximo.upper_body import plan_for
 
-from .. import armature, properties, sampling
+from .. import armature, properties, remote, sampling
+from ..preferences import preferences, server_folder
 from ..session import Report, Task
-from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
+from .base import LEAVES_FILE, TaskOperator
 
 __all__ = ["CLASSES"]
 
@@ -37,10 +42,40 @@ def _take_for_text(context: Any, text: str, seed: int) -> Any:
     return take
 
 
-def _plan(take: Any) -> MotionPlan:
-    plan = RulePlanner().plan(take.text).with_seed(take.seed)
-    take.plan = json.dumps(plan.to_json())
-    return plan
+@dataclass(frozen=True)
+class _Wish:
+    """What is to be planned and by whom, read from Blender once."""
+
+    text: str
+    seed: int
+    person: str  # JSON; empty where nobody has been found yet
+    planner: str
+    server: Path
+
+    @classmethod
+    def of(cls, take: Any) -> "_Wish":
+        return cls(take.text, take.seed, take.person, preferences().planner, server_folder())
+
+    def planned(self, report: Report) -> Generator[None, None, MotionPlan]:
+        """The plan, for the upper body where the photo shows no more."""
+        plan = RulePlanner().plan(self.text) if self.planner == "rules" else (yield from self._asked(report))
+        plan = plan.with_seed(self.seed)
+        return plan_for(plan, Person.from_json(json.loads(self.person))) if self.person else plan
+
+    def _asked(self, report: Report) -> Generator[None, None, MotionPlan]:
+        """The plan of the server's language model; the rules' where there is no server."""
+        try:
+            return (yield from remote.plan(self.server, self.text, self.planner, report))
+        except FleximoError as error:
+            if error.code != "server_not_running":
+                raise
+            plan, reason = RulePlanner().plan(self.text), error
+        notice = Notice(
+            "planner_fallback",
+            f"The rules planned, for no server asks the language model: {reason.message}",
+            reason.remedy,
+        )
+        return replace(plan, notices=(notice, *plan.notices))
 
 
 def _told(plan: MotionPlan) -> str:
@@ -49,19 +84,31 @@ def _told(plan: MotionPlan) -> str:
     return f"{steps}: {plan.seconds:.1f} s. {notices}".strip()
 
 
-class FLEXIMO_OT_plan(FleximoOperator, bpy.types.Operator):
+class FLEXIMO_OT_plan(TaskOperator, bpy.types.Operator):
     """Turn the text into a plan: which moves, how long, on which side"""
 
     bl_idname = "fleximo.plan"
     bl_label = "Plan"
-    bl_options = CHANGES_FILE
+    bl_options = LEAVES_FILE
+    kind = "motion"
 
     text: bpy.props.StringProperty(
         name="Text", description="Replaces the take's text where given", options={"SKIP_SAVE"}
     )
 
-    def act(self, context: Any) -> str:
-        return _told(_plan(_take_for_text(context, self.text, seed=-1)))
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        return cls.idle()
+
+    def prepare(self, context: Any) -> Task:
+        take = _take_for_text(context, self.text, seed=-1)
+        wish, uid = _Wish.of(take), take.uid
+
+        def land(plan: MotionPlan) -> str:
+            properties.find_take(uid)[1].plan = json.dumps(plan.to_json())
+            return _told(plan)
+
+        return Task(self.kind, f"Plan of {take.name}", wish.planned, land)
 
 
 class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
@@ -85,17 +132,18 @@ class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
 
     def prepare(self, context: Any) -> Task:
         take = _take_for_text(context, self.text, self.seed)
-        plan = _plan(take)
-        fps = sampling.scene_fps(context.scene)
-        uid = take.uid
+        wish, fps, uid = _Wish.of(take), sampling.scene_fps(context.scene), take.uid
 
-        def work(report: Report) -> Generator[None, None, Motion]:
+        def work(report: Report) -> Generator[None, None, tuple[MotionPlan, Motion]]:
             report(0.0, "Making the motion")
             yield
-            return moves.generate(plan, fps=fps, rig=DEFAULT_RIG, progress=report)
+            plan = yield from wish.planned(report)
+            return plan, moves.generate(plan, fps=fps, rig=DEFAULT_RIG, progress=report)
 
-        def land(motion: Motion) -> str:
+        def land(made: tuple[MotionPlan, Motion]) -> str:
+            plan, motion = made
             scene, landed = properties.find_take(uid)
+            landed.plan = json.dumps(plan.to_json())
             _key_on_take(scene, landed, motion)
             return f"{len(motion)} frames of motion: {_told(plan)}"
 
