@@ -60,6 +60,7 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
         "--motion", type=Path, help="use this motion file instead of the text: any that is read (docs/formats.md)"
     )
     animate.add_argument("--points", type=Path, help="key points placed by hand (JSON), instead of a detector")
+    _add_detector(animate)
     animate.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
     _add_planner(animate)
     animate.add_argument("--engine", default="draft", help="the video model (default: draft)")
@@ -107,6 +108,16 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     render.add_argument("--range", dest="frames", required=True, metavar="A:B", help="frames A to B, without B")
     render.add_argument("--variants", type=int, default=1, help="how many, each with a seed of its own (1 to 4)")
     render.add_argument("-o", "--output", type=Path, help="folder (default: variants/ beside the report)")
+
+
+def _add_detector(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--detector",
+        choices=("auto", "mediapipe", "dwpose", "manual"),
+        default="auto",
+        help="who finds the person: auto (default) takes --points where given, else DWPose where its weights are "
+        "there, else MediaPipe",
+    )
 
 
 def _add_motion_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
@@ -176,6 +187,7 @@ def _add_picture_commands(command: Callable[[str, str, str], argparse.ArgumentPa
     detect.add_argument("-o", "--output", type=Path, required=True, help="what was found (.json)")
     detect.add_argument("--mask", type=Path, help="also write the person's mask (PNG)")
     detect.add_argument("--points", type=Path, help="key points placed by hand (JSON)")
+    _add_detector(detect)
     detect.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
     _add_photo_priors(detect)
 

@@ -46,6 +46,7 @@ def animate(arguments: argparse.Namespace) -> Result:
         text=arguments.text,
         motion=None if arguments.motion is None else _import(arguments.motion).motion,
         points=_points(arguments.points),
+        detector=arguments.detector,
         choose=arguments.choose,
         engine=arguments.engine,
         planner=arguments.planner,
@@ -258,14 +259,18 @@ def detect(arguments: argparse.Namespace) -> Result:
     import cv2
 
     from backend.models.detect import detect as find
+    from backend.models.detect import detector_used
     from fleximo.camera_fit import frame_photo
     from fleximo.files import write_atomic
 
     _check_target(arguments.output, arguments.photo, arguments.points)
     _check_target(arguments.mask, arguments.photo, arguments.points, arguments.output)
+    points = _points(arguments.points)
+    used = detector_used(arguments.detector, points)
     person = find(
         read_bytes(arguments.photo),
-        points=_points(arguments.points),
+        points=points,
+        detector=used,
         choose=arguments.choose,
         stature_m=arguments.stature,
         lens_degrees=arguments.lens_degrees,
@@ -277,10 +282,10 @@ def detect(arguments: argparse.Namespace) -> Result:
         if ok:
             write_atomic(arguments.mask, content.tobytes())
     seen = int((person.body_confidence > 0.3).sum())
-    told = [f"{arguments.output}: {seen} of 18 body points, facing {person.yaw_degrees:+.0f} degrees"]
+    told = [f"{arguments.output}: {seen} of 18 body points by {used}, facing {person.yaw_degrees:+.0f} degrees"]
     told += [_sentence(notice) for notice in person.notices]
     codes = [notice.code for notice in person.notices]
-    return {"output": str(arguments.output), "warnings": codes, "text_output": "\n".join(told)}
+    return {"output": str(arguments.output), "detector": used, "warnings": codes, "text_output": "\n".join(told)}
 
 
 def score(arguments: argparse.Namespace) -> Result:

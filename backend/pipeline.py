@@ -42,6 +42,7 @@ class Request:
     text: str = ""
     motion: Motion | None = None  # given: text-to-motion is skipped
     points: Mapping[str, Any] | None = None  # manual key points {name: [x, y]}, photo px
+    detector: str = "auto"  # one of detect.DETECTORS
     choose: int | None = None  # which of several people, from the left, 0 = the first
     engine: str = "draft"
     planner: str = "rules"
@@ -85,6 +86,7 @@ class Animation:
     notices: tuple[Notice, ...]
     timings_s: dict[str, float]
     planner: str  # whose plan it is; "none" where a motion was given
+    detector: str  # who found the person
     performance: Performance | None = None  # the motion with what is told of it; None where a motion was given
 
 
@@ -99,10 +101,12 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
     if motion is None:
         with _timed(timings, "plan"):
             plan, planned_by = _planned(request)
+    detector = detect.detector_used(request.detector, request.points)
     with _timed(timings, "detect"):
         person = detect.detect(
             request.photo,
             points=request.points,
+            detector=detector,
             choose=request.choose,
             stature_m=request.stature_m,
             lens_degrees=request.lens_degrees,
@@ -140,7 +144,7 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
         *rendered.notices,
     )
     notices = tuple({notice.code: notice for notice in reversed(told)}.values())[::-1]  # the first of each code
-    return Animation(request, plan, motion, person, job, rendered, notices, timings, planned_by, performance)
+    return Animation(request, plan, motion, person, job, rendered, notices, timings, planned_by, detector, performance)
 
 
 def _planned(request: Request) -> tuple[MotionPlan, str]:

@@ -21,6 +21,7 @@ import fleximo
 from backend import catalog, weights
 from backend.drawing import draw_track
 from backend.media import VideoWriter
+from backend.models import detect
 from backend.pipeline import Animation, Rendered
 from backend.stages import Performance
 from backend.weights import Bundle, bundled_models
@@ -37,11 +38,10 @@ _REPORTED = ("numpy", "opencv-contrib-python", "mediapipe", "av")
 def report(animation: Animation) -> dict[str, Any]:
     """The document of `report.json` of a whole run."""
     request = animation.request
-    detected = request.points is None
     stages = {
         "plan": animation.planner,
         "motion": request.motion_model if request.motion is None else "given motion",
-        "detect": f"mediapipe {importlib.metadata.version('mediapipe')}" if detected else "manual points",
+        "detect": _detector(animation.detector),
         "rescale": request.rescale,
         "adapter": "kinematic",
         "refine": "off",
@@ -49,17 +49,25 @@ def report(animation: Animation) -> dict[str, Any]:
     document = render_report(animation.job, animation.rendered, animation.notices)
     performance = animation.performance or Performance(animation.motion)
     told = {stage: _stage(name) for stage, name in stages.items()}
+    seen_by = detect.bundles_of(animation.detector)
     told["motion"] |= motion_weights(performance.bundles)
+    told["detect"] |= motion_weights(seen_by)
     return document | {
         "text": request.text,
-        "fidelity": fidelity_with(document["fidelity"], performance.bundles),
+        "fidelity": fidelity_with(document["fidelity"], (*performance.bundles, *seen_by)),
         "stages": told | document["stages"],
         "seams": [seam.to_json() for seam in performance.seams],
         "plan": None if animation.plan is None else animation.plan.to_json(),
         "timings_s": animation.timings_s,
         "cpu_s": round(time.process_time(), 3),
-        "models": {row["name"]: row["sha256"] for row in bundled_models()} if detected else {},
+        "models": {} if animation.detector == "manual" else {row["name"]: row["sha256"] for row in bundled_models()},
     }
+
+
+def _detector(used: str) -> str:
+    if used == "mediapipe":
+        return f"mediapipe {importlib.metadata.version('mediapipe')}"
+    return "manual points" if used == "manual" else used
 
 
 def motion_weights(bundles: Sequence[Bundle]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from backend.cli import main
 from backend.models import detect
 from backend.models.detect import dwpose, dwpose_models
 from backend.models.detect.chosen import choose_person
@@ -252,3 +254,29 @@ def test_which_detector_is_taken(ready: Path) -> None:
         "manual",
     ]
     assert detect.bundles_of("dwpose")[0].state == "stand_in" and detect.bundles_of("mediapipe") == ()
+
+
+def test_the_command_line_chooses_and_the_report_tells(
+    ready: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, report = str(PEOPLE / "anna.jpg"), tmp_path / "report.json"
+    person = ["detect", photo, "-o", str(tmp_path / "person.json"), "--json"]
+    for asked, used in (("auto", "dwpose"), ("mediapipe", "mediapipe")):
+        assert main([*person, "--detector", asked]) == 0
+        assert json.loads(capsys.readouterr().out)["detector"] == used
+    short = [
+        "animate",
+        "she nods",
+        "--image",
+        photo,
+        "-o",
+        str(tmp_path / "out.mp4"),
+        "--size",
+        "128x192",
+        "--fps",
+        "4",
+    ]
+    assert main([*short, "--report", str(report)]) == 0
+    told = json.loads(report.read_text())
+    assert told["stages"]["detect"]["implementation"] == "dwpose" and told["fidelity"] == "stand_in"
+    assert set(told["stages"]["detect"]["weights_sha256"]) == {"dwpose/detector.onnx", "dwpose/pose.onnx"}
