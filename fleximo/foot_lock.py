@@ -26,10 +26,10 @@ _LABELLED_SLOW_M_S = 0.4  # the same where a contact is given: HumanML3D's label
 _LIFTED_M = 0.07  # above the lowest toe around
 _AROUND_S = 0.6
 _STAND_S = 0.12  # less is no stance
-_SLIDE_M = 0.06  # a foot that moves on by more in one stance has made a small step
+_SLIDE_M = 0.025  # a foot that moves on by twice as much in one stance has made a small step
 _LET_GO_S = 0.2  # in which a held foot comes to its place, and goes on from it
 _FLOOR_M = 0.03  # stances this near to the floor are on it; others are steps and stools
-_THICK_M = 0.01  # so far from its height on the floor a toe may stand: soles, tiptoes, a landing
+_STANDING_M = (-0.01, 0.02)  # where a toe may stand against its height on the floor: soles differ, toes land
 _STRAIGHTEST = 0.9995  # of the leg: a foot held further away pulls the pelvis down
 _NOTHING_M = 1e-6
 _ROLL_RAD = np.radians(35.0)  # the most a sole is turned to lie flat
@@ -63,11 +63,19 @@ def _stances(planted: BoolArray, toe: FloatArray, fps: Fraction) -> Iterator[sli
     edges = np.flatnonzero(np.diff(np.concatenate(([False], planted, [False])).astype(np.int8)))
     for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist()):
         while start < stop:
-            away = np.linalg.norm(toe[start:stop, [0, 2]] - toe[start, [0, 2]], axis=-1) > _SLIDE_M
+            away = np.linalg.norm(toe[start:stop, [0, 2]] - toe[start, [0, 2]], axis=-1) > 2.0 * _SLIDE_M
             end = start + int(np.argmax(away)) if away.any() else stop
-            if end - start >= least:
-                yield slice(start, end)
+            near = np.linalg.norm((toe[start:end] - _middle(toe[start:end]))[:, [0, 2]], axis=-1) <= _SLIDE_M
+            # A foot that comes or goes is not held yet, or no longer.
+            frames = slice(start + int(np.argmax(near)), end - int(np.argmax(near[::-1])))
+            if frames.stop - frames.start >= least:
+                yield frames
             start = end + 1  # the frame between two stances is the step
+
+
+def _middle(toe: FloatArray) -> FloatArray:
+    """(3,) m, where a `toe` (T,3) was half of the time."""
+    return np.asarray(np.sort(toe, axis=0)[len(toe) // 2])
 
 
 def lock_feet(posed: Posed, planted: BoolArray, fps: Fraction, floor_m: float | None = None) -> BoolArray:
@@ -99,12 +107,12 @@ def lock_feet(posed: Posed, planted: BoolArray, fps: Fraction, floor_m: float | 
 
 def _to_stand(toe: FloatArray, floor_m: float | None) -> FloatArray:
     """(T,3) m by which the `toe` (T,3) of one stance must move to stand still, on the floor where that is near."""
-    middle = np.sort(toe, axis=0)[len(toe) // 2]
+    middle = _middle(toe)
     shift: FloatArray = middle - toe
     shift[:, 1] = 0.0
     if floor_m is not None and abs(middle[1] - floor_m) < _FLOOR_M:
         over = toe[:, 1] - floor_m
-        shift[:, 1] = np.clip(over, -_THICK_M, _THICK_M) - over
+        shift[:, 1] = np.clip(over, *_STANDING_M) - over
     return shift
 
 
