@@ -156,24 +156,29 @@ class _Person:
         turned = self.upright[0]
         aligned = dict.fromkeys(_NAMES, turned)
         for joint, child in _ALONG.items():
-            aligned[joint] = self._along(turned, self._offset(child), self.rest[child] - self.rest[joint])
+            before = aligned[_PARENT[joint]] if joint.endswith(("knee", "elbow")) else turned
+            aligned[joint] = self._along(before, self._offset(child), self.rest[child] - self.rest[joint])
         for side in ("left", "right"):
-            foot = f"{side}_foot"
-            if foot in self.rest:
-                # Only about the vertical: soles are flat in both rest poses, however high the ankle is.
-                up = rot.rotate(turned, np.array([0.0, 1.0, 0.0]))
-                bone = (self.rest[foot] - self.rest[f"{side}_ankle"])[0]
-                level = self._offset(foot) * np.array([1.0, 0.0, 1.0])
-                aligned[f"{side}_ankle"] = self._along(turned, level, (bone - (bone @ up) * up)[None])
-            aligned[foot] = aligned[f"{side}_ankle"]
+            aligned[f"{side}_ankle"] = aligned[f"{side}_foot"] = self._foot_alignment(turned, side)
             aligned[f"{side}_wrist"] = aligned[f"{side}_elbow"]
             for finger in FINGERS:
                 for segment in (1, 2, 3):
                     joint, child = f"{side}_{finger}{segment}", f"{side}_{finger}{segment + 1}"
-                    aligned[joint] = aligned[f"{side}_{finger}{segment - 1}" if segment > 1 else f"{side}_wrist"]
+                    aligned[joint] = aligned[_PARENT[joint]]
                     if joint in self.rest and child in self.rest:
-                        aligned[joint] = self._along(turned, self._offset(child), self.rest[child] - self.rest[joint])
+                        bone = self.rest[child] - self.rest[joint]
+                        aligned[joint] = self._along(aligned[joint], self._offset(child), bone)
         return aligned
+
+    def _foot_alignment(self, turned: FloatArray, side: str) -> FloatArray:
+        """`turned` about the vertical only: soles are flat in both rest poses, however high the ankle is."""
+        foot = f"{side}_foot"
+        if foot not in self.rest:
+            return turned
+        up = rot.rotate(turned, np.array([0.0, 1.0, 0.0]))
+        bone = (self.rest[foot] - self.rest[f"{side}_ankle"])[0]
+        level = self._offset(foot) * np.array([1.0, 0.0, 1.0])
+        return self._along(turned, level, (bone - (bone @ up) * up)[None])
 
     @staticmethod
     def _offset(name: str) -> FloatArray:

@@ -95,7 +95,9 @@ def _dense(matrix: SparseMatrix, what: str) -> Array:
         if min(rows, columns) < 0 or 8 * rows * columns > LIMIT_BYTES or values.ndim != 1:
             raise ValueError("too large")
         if matrix.form == "coo":
-            at, across = (np.asarray(matrix.fields[name], dtype=np.int64) for name in ("row", "col"))
+            fields = matrix.fields
+            places = fields["coords"] if "coords" in fields else (fields["row"], fields["col"])
+            at, across = (np.asarray(indices, dtype=np.int64) for indices in places)
         else:
             starts, across = (np.asarray(matrix.fields[name], dtype=np.int64) for name in ("indptr", "indices"))
             lines = rows if matrix.form == "csr" else columns
