@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from backend.weights import bundled_models
+from backend import weights
 from fleximo.client import Client
 from fleximo.data_folder import data_folder
 from fleximo.errors import FleximoError
@@ -47,7 +47,7 @@ def examine() -> list[Check]:
     ]
     for package in ("numpy", "opencv-contrib-python", "mediapipe", "av", "fastapi", "uvicorn", "pydantic", "pillow"):
         checks.append(_package(package, f"pip install {package}"))
-    models = bundled_models()
+    models = weights.bundled_models()
     broken = [row["name"] for row in models if row["state"] != "there"]
     checks.append(
         Check(
@@ -60,7 +60,7 @@ def examine() -> list[Check]:
     torch = importlib.util.find_spec("torch") is not None
     checks.append(Check("torch", True, "there" if torch else "absent: not needed by the draft"))
     checks.append(Check("GPU driver", True, "found" if shutil.which("nvidia-smi") else "none: the draft needs none"))
-    checks += [_data_folder(), _server(), _blender()]
+    checks += [*_weights(), _data_folder(), _server(), _blender()]
     return checks
 
 
@@ -69,6 +69,27 @@ def _package(name: str, fix: str) -> Check:
         return Check(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         return Check(name, False, "not installed", fix)
+
+
+_STATES = {
+    "verified": "there, as published",
+    "unverified": "there, unverified: no sum is published for it",
+    "stand_in": "stand-ins made by the test script: results say so",
+    "absent": "absent: not needed by the draft; fleximo models setup paper tells more",
+}
+
+
+def _weights() -> list[Check]:
+    """One line for the weights that are not here, and one for each bundle that is, or half is."""
+    standing = {name: weights.standing(name) for name in weights.locked_bundles()}
+    absent = [name for name, (state, _) in standing.items() if state == "absent"]
+    checks = [Check(f"weights {', '.join(absent)}", True, _STATES["absent"])] if absent else []
+    for name, (state, missing) in standing.items():
+        if state == "incomplete":
+            checks.append(Check(f"weights {name}", False, f"lack {', '.join(missing)}", f"fleximo models pull {name}"))
+        elif state != "absent":
+            checks.append(Check(f"weights {name}", True, _STATES[state]))
+    return checks
 
 
 def _data_folder() -> Check:

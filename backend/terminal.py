@@ -10,6 +10,8 @@ from typing import TextIO
 __all__ = ["ProgressLine"]
 
 _WIDTH = 28
+_MESSAGE_WIDTH = 40
+_AT_ONCE_S = 0.5  # what is reported done sooner than this was done by an earlier run
 
 
 class ProgressLine:
@@ -19,23 +21,27 @@ class ProgressLine:
         self._stream = stream or sys.stderr
         self._shown = self._stream.isatty()
         self._started = time.monotonic()
+        self._begun_at: float | None = None  # the fraction that was done before, as when a download goes on
         self._drawn = 0.0
 
     def __call__(self, fraction: float, message: str = "", /) -> None:
         now = time.monotonic()
+        elapsed = now - self._started
+        if self._begun_at is None:
+            self._begun_at = fraction if elapsed < _AT_ONCE_S else 0.0
         if not self._shown or (fraction < 1.0 and now - self._drawn < 0.1):
             return
         self._drawn = now
         fraction = min(1.0, max(0.0, fraction))
         bar = "#" * round(fraction * _WIDTH)
-        elapsed = now - self._started
-        left = f"{elapsed / fraction * (1 - fraction):.0f} s left" if fraction > 0.02 and elapsed > 0.5 else ""
-        self._draw(f"[{bar:-<{_WIDTH}}] {fraction:4.0%}  {left:>10}  {message[:28]:<28}")
+        done = fraction - self._begun_at
+        left = f"{elapsed / done * (1 - fraction):.0f} s left" if done > 0.02 and elapsed > 0.5 else ""
+        self._draw(f"[{bar:-<{_WIDTH}}] {fraction:4.0%}  {left:>10}  {message[:_MESSAGE_WIDTH]:<{_MESSAGE_WIDTH}}")
 
     def close(self) -> None:
         """Clears the line, so that what follows starts on a clean one."""
         if self._shown:
-            self._draw(" " * (_WIDTH + 52))
+            self._draw(" " * (_WIDTH + _MESSAGE_WIDTH + 24))
             self._stream.write("\r")
             self._stream.flush()
 

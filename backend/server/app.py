@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from backend import catalog
+from backend import catalog, weights
 from backend.jobs.records import LOG_FILE, PREVIEW_FILE
 from backend.jobs.store import MissingBlobs
 from backend.server.bell import Bell
@@ -46,6 +46,7 @@ from backend.server.schemas import (
     MotionRequest,
     PuppetRequest,
     RenderRequest,
+    WeightsAnswer,
     job_request,
 )
 from backend.server.settings import API_VERSION
@@ -203,13 +204,17 @@ def info(request: Request, jobs: Jobs) -> InfoAnswer:
 
 @router.get("/v1/models", response_model_exclude_none=True)
 def models() -> ModelList:
-    """The models that a job may name."""
+    """The models that a job may name, and the weights that they stand on."""
     video = [
         ModelAnswer(name=name, stage="video", fidelity=engine.fidelity, default_fps=float(engine.default_fps))
         for name, engine in catalog.VIDEO_MODELS.items()
     ]
     motion = [ModelAnswer(name=name, stage="motion", fidelity="draft") for name in catalog.MOTION_MODELS]
-    return ModelList(models=[*motion, *video])
+    bundles = []
+    for name, known in weights.locked_bundles().items():
+        state, missing = weights.standing(name)
+        bundles.append(WeightsAnswer(name=name, title=known.title, state=state, missing=missing))
+    return ModelList(models=[*motion, *video], weights=bundles)
 
 
 # --- blobs

@@ -233,5 +233,13 @@ class ModelAnswer(BaseModel):
     default_fps: float | None = None
 
 
+class WeightsAnswer(BaseModel):
+    name: str
+    title: str
+    state: Literal["absent", "incomplete", "unverified", "verified", "stand_in"]
+    missing: list[str]
+
+
 class ModelList(BaseModel):
     models: list[ModelAnswer]
+    weights: list[WeightsAnswer]

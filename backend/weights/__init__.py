@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from backend.weights.lock import locked, locked_bundles
 from backend.weights.mediapipe_package import bundled_models
-from backend.weights.store import Bundle, available, bundle, models_folder
+from backend.weights.store import Bundle, available, bundle, models_folder, standing
 
-__all__ = ["Bundle", "available", "bundle", "bundled_models", "locked", "locked_bundles", "models_folder"]
+__all__ = [
+    "Bundle", "available", "bundle", "bundled_models", "locked", "locked_bundles", "models_folder", "standing",
+]  # fmt: skip

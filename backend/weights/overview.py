@@ -13,7 +13,7 @@ from typing import Any
 from backend.weights.lock import Licence, LockedBundle, LockedFile, Setup, locked, locked_bundles, setups
 from backend.weights.pull import source_of, space_needed, to_fetch
 from backend.weights.refusals import refusal
-from backend.weights.store import examine, file_sha256, is_verified, models_folder, recorded, state_of
+from backend.weights.store import examine, file_sha256, is_verified, models_folder, recorded, standing
 from backend.weights.transport import PUBLIC, ConnectionLost, Policy, host_of, opened
 from fleximo.errors import FleximoError
 
@@ -32,12 +32,12 @@ def bundle_rows() -> list[dict[str, Any]]:
     for name, known in locked_bundles().items():
         folder = models_folder() / name
         there = examine(known, folder)
-        missing = known.missing(set(there))
+        state, missing = standing(name)
         rows.append(
             {
                 "name": name,
                 "title": known.title,
-                "state": "absent" if not there else "incomplete" if missing else state_of(known, folder, there),
+                "state": state,
                 "size": sum(entry["size"] for entry in there.values()),
                 "path": str(folder),
                 "licence": "; ".join(licence.text for licence in _licences(known)),

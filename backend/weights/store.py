@@ -21,12 +21,13 @@ from fleximo.files import read_json, write_json
 
 __all__ = [
     "RECORD", "Bundle", "available", "bundle", "clear_stand_ins", "examine", "file_sha256", "is_verified",
-    "models_folder", "recorded", "state_of", "write_record",
+    "models_folder", "recorded", "standing", "state_of", "write_record",
 ]  # fmt: skip
 
 RECORD = "fleximo-bundle.json"
 _VERSION = 1
 _FIELDS = ("size", "mtime_ns", "sha256", "source_sha256", "published_sha256")
+_UNKNOWN: dict[str, Any] = dict.fromkeys(_FIELDS)
 _lock = threading.Lock()
 
 
@@ -95,6 +96,25 @@ def available(name: str) -> bool:
     return bool(present) and not known.missing(set(present))
 
 
+def standing(name: str) -> tuple[str, list[str]]:
+    """How the bundle stands, told from the record without reading a file, and the required files that it lacks.
+
+    "absent", "incomplete", or as in `Bundle`; what the record does not know counts as "unverified".
+    """
+    known = locked(name)
+    folder = models_folder() / name
+    present = _present(known, folder)
+    missing = known.missing(set(present))
+    if not present or missing:
+        return ("incomplete" if present else "absent"), missing
+    record = _read_record(folder)["files"]
+    entries = {
+        relative: record[relative] if _is_recorded(folder / relative, record.get(relative)) else _UNKNOWN
+        for relative in present
+    }
+    return state_of(known, folder, entries), []
+
+
 def write_record(
     folder: Path, origin: str, made_from: Mapping[str, str] | None = None, published: Mapping[str, str] | None = None
 ) -> None:
@@ -141,14 +161,20 @@ def _present(known: LockedBundle, folder: Path) -> list[str]:
 
 def _entry(path: Path, before: dict[str, Any] | None) -> dict[str, Any]:
     """What is known of a file: `before` as long as the content is the same, read only if size or date are not."""
+    if before is not None and _is_recorded(path, before):
+        return before
     found = path.stat()
     stamp = {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
-    if before is not None and before | stamp == before:
-        return before
     digest = file_sha256(path)
     if before is not None and digest == before["sha256"]:
         return before | stamp
     return stamp | {"sha256": digest, "source_sha256": None, "published_sha256": None}
+
+
+def _is_recorded(path: Path, entry: Mapping[str, Any] | None) -> bool:
+    """Whether a file still has the size and the date that are written down."""
+    found = path.stat()
+    return entry is not None and (entry["size"], entry["mtime_ns"]) == (found.st_size, found.st_mtime_ns)
 
 
 def state_of(known: LockedBundle, folder: Path, entries: Mapping[str, dict[str, Any]]) -> str:

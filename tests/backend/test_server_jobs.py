@@ -463,8 +463,10 @@ def test_the_list_the_models_and_the_counts(server: RenderServer) -> None:
     assert len(jobs) == 3
     assert [job["submitted"] for job in jobs] == sorted((job["submitted"] for job in jobs), reverse=True)
     assert server.ask("GET", "/v1/jobs?limit=0").status == 422
-    models = server.ask("GET", "/v1/models").json["models"]
-    assert {"name": "draft", "stage": "video", "fidelity": "draft", "default_fps": 30.0} in models
+    answer = server.ask("GET", "/v1/models").json
+    assert {"name": "draft", "stage": "video", "fidelity": "draft", "default_fps": 30.0} in answer["models"]
+    assert {"t2m_gpt", "svd", "mimicmotion"} <= {row["name"] for row in answer["weights"]}
+    assert all(row["missing"] for row in answer["weights"] if row["state"] == "absent")
     text = server.ask("GET", "/metrics").body.decode()
     assert 'fleximo_jobs{state="done"}' in text
     assert int(text.split("\nfleximo_worker_starts_total ")[1].split()[0]) >= 1

@@ -37,6 +37,16 @@ def test_the_time_that_is_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "25%" in terminal.getvalue() and "30 s left" in terminal.getvalue() and "frame 3" in terminal.getvalue()
 
 
+def test_what_an_earlier_run_did_does_not_count_as_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 100.1, 110.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    terminal = Terminal()
+    progress = ProgressLine(terminal)
+    progress(0.5)
+    progress(0.6)
+    assert "40 s left" in terminal.getvalue()
+
+
 def test_a_pipe_sees_nothing() -> None:
     pipe = io.StringIO()
     progress = ProgressLine(pipe)
