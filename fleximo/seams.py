@@ -13,12 +13,12 @@ import numpy as np
 
 from fleximo.motion import Motion
 
-__all__ = ["MAX_JUMP_M", "Seam", "measure_seams"]
+__all__ = ["MAX_JUMP_M", "MAX_SLIDE_M_S", "Seam", "measure_seams", "slide_m_s"]
 
 MAX_JUMP_M = 0.02  # a joint may step so much further across a seam than next to it
 _FINE_JUMP_M = 0.005
 _FINE_SLIDE_M_S = 0.03
-_MAX_SLIDE_M_S = 0.10
+MAX_SLIDE_M_S = 0.10  # of a planted toe, before it is seen
 _AROUND_S = 0.3  # what is next to a seam
 
 
@@ -38,7 +38,7 @@ class Seam:
         """ "good" (nobody sees it), "fair", or "poor"."""
         if self.jump_m <= _FINE_JUMP_M and self.slide_m_s <= _FINE_SLIDE_M_S:
             return "good"
-        return "fair" if self.jump_m <= MAX_JUMP_M and self.slide_m_s <= _MAX_SLIDE_M_S else "poor"
+        return "fair" if self.jump_m <= MAX_JUMP_M and self.slide_m_s <= MAX_SLIDE_M_S else "poor"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,14 +66,13 @@ def _seam(motion: Motion, frame: int, kind: str) -> Seam:
     steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1)
     beside = np.delete(steps, across, axis=0)
     further = np.maximum(steps[across] - beside.max(axis=0), 0.0) if len(beside) else steps[across]
-    toes = [window.rig.index(f"{side}_foot") for side in ("left", "right")]
-    planted = window.contacts[:-1] & window.contacts[1:]
-    slide = np.where(planted, np.linalg.norm(np.diff(joints[:, toes], axis=0)[..., [0, 2]], axis=-1), 0.0)
-    return Seam(
-        frame,
-        frame / float(motion.fps),
-        kind,
-        float(further.max()),
-        float(further[0]),
-        float(slide.max()) * float(motion.fps),
-    )
+    seconds = frame / float(motion.fps)
+    return Seam(frame, seconds, kind, float(further.max()), float(further[0]), slide_m_s(window))
+
+
+def slide_m_s(motion: Motion) -> float:
+    """How fast, at worst, a toe moves over the floor while it is said to be planted."""
+    toes = motion.joints()[:, [motion.rig.index(f"{side}_foot") for side in ("left", "right")]]
+    planted = motion.contacts[:-1] & motion.contacts[1:]
+    steps = np.where(planted, np.linalg.norm(np.diff(toes, axis=0)[..., [0, 2]], axis=-1), 0.0)
+    return float(steps.max(initial=0.0)) * float(motion.fps)

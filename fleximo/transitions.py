@@ -111,7 +111,8 @@ def _steps(before: Motion, after: Motion, t: FloatArray) -> tuple[FloatArray, Fl
             begin, stop = ((0.0, 0.5), (0.5, 1.0))[i]
             x = (t - begin) / (stop - begin)
             share = _eased(x)
-            lift = _STEP_M * np.clip(1.0 - (2.0 * np.clip(x, 0.0, 1.0) - 1.0) ** 4, 0.0, 1.0)
+            up = np.clip(x, 0.0, 1.0)
+            lift = _STEP_M * (4.0 * up * (1.0 - up)) ** 2  # at rest at both ends: a seam shall not jerk
             contacts[:, i] &= (x <= 0.0) | (x >= 1.0)
         balls[:, i] = joints[:, ball] + offset * share[:, None]
         balls[:, i, 1] += lift
