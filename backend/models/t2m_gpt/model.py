@@ -28,6 +28,7 @@ from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError, Notice
 from fleximo.formats.humanml import FPS, decode_features
 from fleximo.motion import Motion
+from fleximo.moves.hands import with_fingers
 from fleximo.plan import MotionPlan, Segment
 
 __all__ = ["T2MGPT", "Networks", "Settings", "sentence"]
@@ -134,7 +135,7 @@ class T2MGPT:
         doubt = networks.statistics.doubt(np.concatenate([networks.decode(one) for one in drawn]))
         notices += [doubt] if doubt else []
         progress(1.0, "motion done")
-        return Performance(motion, seams, tuple(notices), networks.bundles)
+        return Performance(with_fingers(motion, plan), seams, tuple(notices), networks.bundles)
 
     def _tokens(self, gpt: GPT, texts: Tensor, seed: int, progress: Progress) -> tuple[list[list[int]], list[int]]:
         """The tokens of each text vector, at least one, and which of them the model would have ended at once.

@@ -12,17 +12,19 @@ from fractions import Fraction
 
 import numpy as np
 
+from backend.models.t2m_gpt.skeleton import HUMANML_RIG, SOLE_M
 from backend.models.t2m_gpt.vqvae import FRAMES_PER_TOKEN, RECEPTIVE_TOKENS
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
+from fleximo.foot_lock import lock_feet
 from fleximo.formats.humanml import FPS, decode_features
 from fleximo.motion import Motion
-from fleximo.rig import BODY_JOINTS, DEFAULT_RIG, Rig
-from fleximo.seams import MAX_JUMP_M, Seam, measure_seams
+from fleximo.posed import Posed
+from fleximo.seams import MAX_JUMP_M, MAX_SLIDE_M_S, Seam, measure_seams, slide_m_s
 from fleximo.solve import motion_from_joints
-from fleximo.transitions import Heading, chained, inverse, join, moved, pelvis_place
+from fleximo.transitions import Heading, chained, inverse, join, moved
 
-__all__ = ["RIG", "Decode", "join_segments", "solve"]
+__all__ = ["Decode", "join_segments", "solve"]
 
 Decode = Callable[[Sequence[int]], FloatArray]  # tokens (L,) -> raw features (4L,263)
 
@@ -30,28 +32,12 @@ _OVERLAP_S = 0.5  # to each side of a seam that was decoded together: 20 frames 
 _BLEND_S = 0.75  # 15 frames
 _KEPT_TOKENS = 5  # so many tokens to each side of a seam can be shown of a common decoding; the rest is context
 _AROUND = 6  # frames: what is next to a seam
-# Length of the bone that ends in joints 1..21, m: all clips of HumanML3D were brought to this one skeleton.
-_BONES_M = (
-    0.1031, 0.1099, 0.1316, 0.3936, 0.3902, 0.1432, 0.4324, 0.4256, 0.0574, 0.1434, 0.1494, 0.2194, 0.1375, 0.1434,
-    0.1030, 0.1316, 0.1230, 0.2568, 0.2631, 0.2660, 0.2699,
-)  # fmt: skip
-
-
-def _humanml_rig() -> Rig:
-    """The default rig with the bone lengths of HumanML3D."""
-    offsets = DEFAULT_RIG.rest_offsets.astype(np.float64)
-    for name, length in zip(BODY_JOINTS[1:], _BONES_M):
-        offsets[DEFAULT_RIG.index(name)] *= length / np.linalg.norm(offsets[DEFAULT_RIG.index(name)])
-    return DEFAULT_RIG.with_offsets(offsets)
-
-
-RIG = _humanml_rig()
 
 
 def solve(features: FloatArray) -> Motion:
-    """The motion of raw `features` (T,263) at 20 fps on `RIG`."""
+    """The motion of raw `features` (T,263) at 20 fps on `HUMANML_RIG`; its feet are not held yet."""
     clip = decode_features(features)
-    return motion_from_joints(clip.joints, FPS, contacts=clip.toe_contacts, rig=RIG)
+    return motion_from_joints(clip.joints, FPS, contacts=clip.toe_contacts, rig=HUMANML_RIG, lock=False)
 
 
 def _exit(features: FloatArray) -> Heading:
@@ -107,21 +93,24 @@ def _part(tokens: Sequence[int], count: int, fps: Fraction, decode: Decode) -> _
 
 
 def _sampled(motion: Motion, positions: FloatArray, fps: Fraction) -> Motion:
-    """The motion at fractional frame numbers; beyond the last frame it goes on by a part of its last step."""
+    """The motion at fractional frame numbers, planted toes held; beyond the last frame a part of its last step on."""
     low = np.clip(np.floor(positions).astype(int), 0, max(0, len(motion) - 2))
     high = np.minimum(low + 1, len(motion) - 1)
     share = positions - low
-    return replace(
-        motion,
-        rotations=rot.slerp(motion.rotations[low], motion.rotations[high], share[:, None]),
-        root=motion.root[low] + (motion.root[high] - motion.root[low]) * share[:, None],
-        contacts=motion.contacts[np.clip(np.round(positions).astype(int), 0, len(motion) - 1)],
-        fps=fps,
-    )
+    rotations = rot.slerp(motion.rotations[low], motion.rotations[high], share[:, None])
+    root = motion.root[low] + (motion.root[high] - motion.root[low]) * share[:, None]
+    planted = motion.contacts[np.clip(np.round(positions).astype(int), 0, len(motion) - 1)]
+    # Held at the rate that is shown: between two frames of a foot held at another rate it would slide.
+    posed = Posed(motion.rig, rotations, root.astype(np.float64))
+    held = lock_feet(posed, planted, fps, SOLE_M)
+    return Motion(rot.continuous(rot.normalise(posed.rotations)), posed.root, fps, held, motion.rig)
 
 
 def _bridge(before: _Part, after: _Part, decode: Decode) -> bool:
-    """Leads the end of `before` and the start of `after` over a common decoding, if that has no jump; says whether."""
+    """Leads the end of `before` and the start of `after` over a common decoding; says whether.
+
+    Not where that jumps or a planted toe would slide: blended, the feet step to their new places instead.
+    """
     context = RECEPTIVE_TOKENS + _KEPT_TOKENS
     end, start = before.tokens[-context:], after.tokens[:context]
     overlaps = [_overlap(part) for part in (before, after)]
@@ -129,22 +118,39 @@ def _bridge(before: _Part, after: _Part, decode: Decode) -> bool:
     seam = len(end) * FRAMES_PER_TOKEN
     if min(overlaps) < 1 or _jump_m(decode_features(features).joints, seam) > MAX_JUMP_M:
         return False
-    common = solve(features)
-    # One frame more than is led over: there the common decoding is laid onto the segment's own.
+    # One frame more than is led over: there each is still itself.
     last = slice(len(before.motion) - overlaps[0] - 1, len(before.motion))
     first = slice(0, overlaps[1] + 1)
     own_last, own_first = before.motion[last], after.motion[first]
-    fps = before.motion.fps
-    common_last = _sampled(common, before.positions[last] - before.natural + seam, fps)
-    common_first = _sampled(common, after.positions[first] + seam, fps)
-    onto_last = chained(pelvis_place(own_last[:1]), inverse(pelvis_place(common_last[:1])))
-    onto_first = chained(pelvis_place(own_first[-1:]), inverse(pelvis_place(common_first[-1:])))
+    shown = np.concatenate((before.positions[last] - before.natural, after.positions[first])) + seam
+    common = _sampled(solve(features), shown, before.motion.fps)
+    common_last, common_first = common[: len(own_last)], common[len(own_last) :]
+    onto_last, onto_first = _onto(own_last, common_last, 0), _onto(own_first, common_first, -1)
     share = np.arange(overlaps[0] + 1) / overlaps[0]
-    before.motion = _replaced(before.motion, last, _mixed(own_last, moved(common_last, onto_last), share))
-    share = 1.0 - np.arange(overlaps[1] + 1) / overlaps[1]
-    after.motion = _replaced(after.motion, first, _mixed(own_first, moved(common_first, onto_first), share))
+    led_last = _mixed(own_last, moved(common_last, onto_last), share)
+    led_first = _mixed(own_first, moved(common_first, onto_first), 1.0 - np.arange(overlaps[1] + 1) / overlaps[1])
+    if max(slide_m_s(led_last), slide_m_s(led_first)) > MAX_SLIDE_M_S:
+        return False
+    before.motion = _replaced(before.motion, last, led_last)
+    after.motion = _replaced(after.motion, first, led_first)
     before.exit = chained(onto_last, inverse(onto_first))
     return True
+
+
+def _onto(own: Motion, common: Motion, frame: int) -> Heading:
+    """The way that lays `common` onto `own`: with one heading in `frame`, and planted toes on planted toes.
+
+    Where no toe is planted in both, pelvis on pelvis.
+    """
+    turn = float(rot.yaw(own.rotations[frame, 0].astype(float)) - rot.yaw(common.rotations[frame, 0].astype(float)))
+    turned = moved(common, (0.0, 0.0, turn))
+    toes = [own.rig.index(f"{side}_foot") for side in ("left", "right")]
+    planted = own.contacts & common.contacts
+    if planted.any():
+        x, _, z = (own.joints()[:, toes] - turned.joints()[:, toes])[planted].mean(axis=0)
+    else:
+        x, _, z = own.root[frame] - turned.root[frame]
+    return float(x), float(z), turn
 
 
 def _overlap(part: _Part) -> int:
