@@ -30,7 +30,7 @@ from fleximo.files import write_atomic, write_json
 from fleximo.job import RenderJob
 from fleximo.system import peak_memory_mb
 
-__all__ = ["fidelity_with", "keep", "motion_weights", "render_report", "report", "versions"]
+__all__ = ["fidelity_with", "file_sums", "keep", "motion_weights", "render_report", "report", "versions"]
 
 _REPORTED = ("numpy", "opencv-contrib-python", "mediapipe", "av")
 
@@ -52,6 +52,7 @@ def report(animation: Animation) -> dict[str, Any]:
     seen_by = detect.bundles_of(animation.detector)
     told["motion"] |= motion_weights(performance.bundles)
     told["detect"] |= motion_weights(seen_by)
+    seen = {} if animation.detector == "manual" else {row["name"]: row["sha256"] for row in bundled_models()}
     return document | {
         "text": request.text,
         "fidelity": fidelity_with(document["fidelity"], (*performance.bundles, *seen_by)),
@@ -60,7 +61,7 @@ def report(animation: Animation) -> dict[str, Any]:
         "plan": None if animation.plan is None else animation.plan.to_json(),
         "timings_s": animation.timings_s,
         "cpu_s": round(time.process_time(), 3),
-        "models": {} if animation.detector == "manual" else {row["name"]: row["sha256"] for row in bundled_models()},
+        "models": seen | file_sums((*performance.bundles, *seen_by)) | document["models"],
     }
 
 
@@ -72,8 +73,12 @@ def _detector(used: str) -> str:
 
 def motion_weights(bundles: Sequence[Bundle]) -> dict[str, Any]:
     """What a stage's entry says of its weights: the sha256 of each file, null where it has none."""
-    files = {f"{bundle.name}/{file}": digest for bundle in bundles for file, digest in bundle.sha256.items()}
-    return {"weights_sha256": files or None}
+    return {"weights_sha256": file_sums(bundles) or None}
+
+
+def file_sums(bundles: Sequence[Bundle]) -> dict[str, str]:
+    """The sha256 of every file of these bundles, by "bundle/file"."""
+    return {f"{bundle.name}/{file}": digest for bundle in bundles for file, digest in bundle.sha256.items()}
 
 
 def fidelity_with(fidelity: str, bundles: Sequence[Bundle]) -> str:
@@ -102,7 +107,7 @@ def render_report(job: RenderJob, rendered: Rendered, notices: Sequence[Notice])
         "timings_s": {"render": round(rendered.seconds, 4)},
         "peak_rss_mb": peak_memory_mb(),
         "versions": versions(),
-        "models": {},
+        "models": file_sums(bundles),
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backend import weights
+from backend import reports, weights
 from backend.weights import lock, store
 from fleximo import FleximoError
 from tests.fixtures import make_standin_weights, standins
@@ -113,3 +113,32 @@ def published(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     )
     changed = lock.LockedBundle(**{**vars(real), "files": files})
     monkeypatch.setattr(store, "locked", lambda wanted: changed if wanted == name else lock.locked(wanted))
+
+
+@pytest.mark.parametrize(
+    ("states", "fidelity"),
+    [
+        ((), "full"),
+        (("verified", "verified"), "full"),
+        (("verified", "unverified"), "stand_in"),
+        (("stand_in",), "stand_in"),
+    ],
+)
+def test_a_report_is_full_only_on_verified_weights(states: tuple[str, ...], fidelity: str, tmp_path: Path) -> None:
+    bundles = [store.Bundle(f"b{i}", tmp_path, state, {"x.onnx": str(i)}) for i, state in enumerate(states)]
+    assert reports.fidelity_with("full", bundles) == fidelity
+    assert reports.file_sums(bundles) == {f"b{i}/x.onnx": str(i) for i in range(len(states))}
+
+
+def test_how_a_bundle_stands_is_told_without_reading_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert weights.standing("dwpose") == ("absent", ["detector.onnx", "pose.onnx"])
+    published(monkeypatch, "dwpose")
+    folder = place(tmp_path, "dwpose")
+    assert weights.standing("dwpose") == ("unverified", [])  # nobody has looked yet
+    weights.bundle("dwpose")
+    monkeypatch.setattr(store, "file_sha256", lambda path: pytest.fail(f"{path} was read"))
+    assert weights.standing("dwpose") == ("verified", [])
+    os.utime(folder / "pose.onnx", ns=(1, 1))
+    assert weights.standing("dwpose") == ("unverified", [])
+    (folder / "pose.onnx").unlink()
+    assert weights.standing("dwpose") == ("incomplete", ["pose.onnx"])
