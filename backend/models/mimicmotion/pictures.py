@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from backend.drawing import draw_track
 from backend.media import read_frames
+from backend.models.mimicmotion.upstream_crop import crop, crop_geometry
 from backend.photo import decode_photo
 from fleximo.camera import Framing
+from fleximo.camera_fit import frame_photo
 from fleximo.errors import FleximoError
 from fleximo.job import RenderJob
 from fleximo.layouts import WHOLEBODY_128
@@ -34,10 +36,14 @@ def reference(job: RenderJob, *, antialias: bool = True) -> Pictures:
     """(H,W,3) the job's photo, upright, laid on the canvas; beyond its edges the mirrored photo, blurred.
 
     Without `antialias` pixels are picked as the reference program picks them, which shows in photos much larger than
-    the canvas.
+    the canvas; a photo that is framed like there is then cut by its very rule.
     """
     photo, framing = decode_photo(job.photo).rgb, job.framing
     height, width = photo.shape[:2]
+    if not antialias and framing == frame_photo((width, height), framing.canvas_size, mode="centre"):
+        resolution = min(framing.canvas_size)
+        if crop_geometry((width, height), resolution).size == framing.canvas_size:
+            return crop(photo, resolution)
     if antialias and framing.scale < 1.0:
         small = (max(1, round(width * framing.scale)), max(1, round(height * framing.scale)))
         photo = cv2.resize(photo, small, interpolation=cv2.INTER_AREA)

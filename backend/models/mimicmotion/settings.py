@@ -28,7 +28,7 @@ class Settings:
     guidance_interval: tuple[float, float] = (0.0, 1.0)  # share of the steps with guidance; less than all is faster
     noise_augmentation: float = 0.0  # noise on the photo before it is encoded; more movement, less likeness
     window: int = 72  # frames that the network sees at once, the photo included; the released weights want 72
-    overlap: int = 6  # frames that neighbouring windows share
+    overlap: int = 6  # frames that neighbouring windows share, the photo included
     decode_chunk: int = 8  # frames decoded at once
     decode_overlap: int = 3  # of them, frames shared with the next chunk, against flicker
     precision: str = "auto"  # fp16 on a GPU, fp32 on a CPU
@@ -58,7 +58,7 @@ class Settings:
         self._check("guidance_interval", fits, "two shares of the steps from 0 to 1, such as [0.2, 0.8]")
         self._check("noise_augmentation", _numbers((self.noise_augmentation,) * 2, 0.0, 1.0), "a number from 0 to 1")
         self._check("window", _whole(self.window, 2, 256), "a whole number from 2 to 256")
-        self._check("overlap", _whole(self.overlap, 0, self.window - 1), "a whole number below the window")
+        self._check("overlap", _whole(self.overlap, 1, self.window - 1), "a whole number from 1 to below the window")
         self._check("decode_chunk", _whole(self.decode_chunk, 1, 64), "a whole number from 1 to 64")
         below = "a whole number below decode_chunk"
         self._check("decode_overlap", _whole(self.decode_overlap, 0, self.decode_chunk - 1), below)

@@ -66,7 +66,7 @@ def balanced_windows(frames: int, length: int, overlap: int, span: tuple[int, in
     start, stop = (1, frames) if span is None else span
     if not 1 <= start < stop <= frames:
         raise FleximoError(f"Windows over the frames {start} to {stop} of {frames} are not possible.")
-    count, most, shared = stop - start, length - 1, max(overlap - 1, 0)
+    count, most, shared = stop - start, length - 1, overlap - 1
     calls = 1 if count <= most else math.ceil((count - shared) / (most - shared))
     each = math.ceil((count + (calls - 1) * shared) / calls)
     room = count - each
@@ -101,8 +101,8 @@ def fade(count: int) -> npt.NDArray[np.float32]:
 
 
 def _check(length: int, overlap: int) -> None:
-    if not (length >= 2 and 0 <= overlap < length):
+    if not (length >= 2 and 1 <= overlap < length):
         raise FleximoError(
             f"A window of {length} frames with an overlap of {overlap} is not possible.",
-            remedy="The window needs at least 2 frames, the overlap fewer than the window.",
+            remedy="The window needs at least 2 frames; the overlap, which counts the photo, 1 to one less.",
         )
