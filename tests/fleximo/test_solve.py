@@ -1,0 +1,188 @@
+"""Joints -> motion: our own moves come back, disturbed ones nearly, published clips with standing feet, and fast."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fleximo import DEFAULT_RIG, FleximoError, Motion, Rig
+from fleximo import rotations as rot
+from fleximo.fingers import finger_names, shape_rotations
+from fleximo.formats.humanml import decode_features
+from fleximo.moves import LIBRARY
+from fleximo.rig import BODY_JOINTS
+from fleximo.solve import motion_from_joints
+from tests.fleximo.move_metrics import example, lowest_point, stance_speeds
+from tests.fleximo.solve_metrics import body_joints, disturbed, joint_errors_mm, rotation_errors, twist_steps
+
+FPS = 20
+each_move = pytest.mark.parametrize("name", LIBRARY)
+each_sample = pytest.mark.parametrize("name", ["012314", "000612"])
+
+
+def solved(name: str) -> tuple[Motion, Motion]:
+    """A move reduced to its 22 joints and contacts and solved, and the move itself."""
+    true = example(name, fps=FPS)
+    return motion_from_joints(body_joints(true), FPS, contacts=true.contacts), true
+
+
+@each_move
+def test_our_own_moves_come_back(name: str) -> None:
+    found, true = solved(name)
+    assert joint_errors_mm(found, body_joints(true)).max() <= 5.0
+    worst = {joint: degrees.max(initial=0.0) for joint, degrees in rotation_errors(found, true).items()}
+    assert max(worst.values()) <= 3.0, worst
+
+
+@each_move
+def test_no_limb_jumps_about_itself_where_the_move_does_not(name: str) -> None:
+    found, true = solved(name)
+    allowed = np.maximum(30.0, twist_steps(true) + 1.0)
+    assert (twist_steps(found) <= allowed).all()
+
+
+@pytest.mark.parametrize(("seed", "name"), list(enumerate(LIBRARY)))
+def test_trembling_joints_on_other_bones_are_found_again(seed: int, name: str) -> None:
+    clean, given = disturbed(example(name, fps=FPS), seed)
+    found = motion_from_joints(given, FPS)
+    assert joint_errors_mm(found, clean).mean() <= 15.0
+    assert stance_speeds(found).max() <= 3.0
+
+
+@each_move
+def test_planted_feet_stand_and_lie_flat(name: str) -> None:
+    found, true = solved(name)
+    assert stance_speeds(found).max() <= 3.0
+    np.testing.assert_array_equal(found.contacts[2:-2], true.contacts[2:-2])
+    soles = found.positions(*(f"{side}_{end}" for side in ("left", "right") for end in ("heel", "toe_tip")))
+    assert soles[..., 1].min() >= min(lowest_point(true), 0.0) - 0.012
+
+
+def _sample(name: str) -> tuple[np.ndarray, np.ndarray]:
+    folder = os.environ.get("FLEXIMO_PARITY_DATA", "")
+    path = Path(folder) / "humanml3d" / "sample" / f"{name}_new_joint_vecs.npy"
+    if not folder or not path.is_file():
+        pytest.skip(f"{path.name}: not in FLEXIMO_PARITY_DATA")
+    clip = decode_features(np.load(path))
+    return clip.joints, clip.toe_contacts
+
+
+@each_sample
+@pytest.mark.parametrize("labelled", [True, False])
+def test_published_clips(name: str, labelled: bool) -> None:
+    joints, contacts = _sample(name)
+    free = motion_from_joints(joints, FPS, contacts=contacts if labelled else None, lock=False)
+    assert joint_errors_mm(free, joints).max() <= 1.0
+    found = motion_from_joints(joints, FPS, contacts=contacts if labelled else None)
+    errors = joint_errors_mm(found, joints)
+    assert errors.mean() <= 5.0 and np.percentile(errors, 95.0) <= 15.0
+    assert twist_steps(found).max() <= 30.0
+    assert stance_speeds(found).max() <= 3.0 < stance_speeds(free).max()
+    assert found.contacts.mean() > 0.5
+
+
+def test_sliding_feet_are_held() -> None:
+    walk = example("walk", fps=FPS, seconds=6.0)
+    joints = body_joints(walk) + np.linspace(0.0, 0.6, len(walk))[:, None, None] * np.array([0.0, 0.0, 1.0])
+    sliding = motion_from_joints(joints, FPS, contacts=walk.contacts, lock=False)
+    held = motion_from_joints(joints, FPS, contacts=walk.contacts)
+    assert np.median(stance_speeds(sliding)) > 5.0
+    assert stance_speeds(held).max() <= 3.0
+    assert held.contacts.sum() > 0.8 * walk.contacts.sum()
+    assert joint_errors_mm(held, joints).mean() <= 10.0
+    assert np.linalg.norm(np.diff(held.root, axis=0), axis=1).max() < 1.1 * np.linalg.norm(
+        np.diff(sliding.root, axis=0), axis=1
+    ).max()  # fmt: skip
+
+
+@pytest.mark.parametrize("up_m", [-0.9, 0.3])
+def test_a_body_off_the_floor_is_put_on_it(up_m: float) -> None:
+    joints = body_joints(example("squat", fps=FPS))
+    found = motion_from_joints(joints + np.array([0.0, up_m, 0.0]), FPS)
+    assert joint_errors_mm(found, joints).max() <= 5.0
+
+
+def test_a_jump_is_not_pulled_to_the_floor() -> None:
+    true = example("jump", fps=FPS)
+    found = motion_from_joints(body_joints(true), FPS)
+    assert joint_errors_mm(found, body_joints(true)).max() <= 15.0
+    assert not found.contacts[true.positions("left_foot")[:, 0, 1] > 0.1].any()
+
+
+def test_a_given_skeleton_is_kept() -> None:
+    joints = body_joints(example("walk", fps=FPS))
+    found = motion_from_joints(joints, FPS, rig=DEFAULT_RIG)
+    assert found.rig is DEFAULT_RIG
+    fitted = motion_from_joints(joints * 0.8, FPS)
+    np.testing.assert_allclose(
+        np.linalg.norm(fitted.rig.rest_offsets[1:22], axis=1),
+        0.8 * np.linalg.norm(DEFAULT_RIG.rest_offsets[1:22], axis=1),
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("shape", ["relaxed", "fist"])
+def test_fingers_take_the_shape_asked_for(shape: str) -> None:
+    found = motion_from_joints(DEFAULT_RIG.rest_joints[None, :22], FPS, fingers=shape)
+    for side in ("left", "right"):
+        own = found.rotations[:, [found.rig.index(name) for name in finger_names(side)]]
+        assert np.degrees(rot.angle_between(own, shape_rotations(shape, side))).max() < 0.1
+
+
+def test_fingers_may_be_given() -> None:
+    wave = example("wave", fps=FPS)
+    joints = [wave.rig.index(name) for side in ("left", "right") for name in finger_names(side)]
+    found = motion_from_joints(body_joints(wave), FPS, fingers=wave.rotations[:, joints])
+    assert np.degrees(rot.angle_between(found.rotations[:, joints], wave.rotations[:, joints])).max() < 0.1
+
+
+def test_one_frame_and_two_are_enough() -> None:
+    joints = body_joints(example("walk", fps=FPS))
+    for frames in (1, 2, 3):
+        found = motion_from_joints(joints[:frames], FPS)
+        assert len(found) == frames
+        assert joint_errors_mm(found, joints[:frames]).max() <= 5.0
+
+
+def test_joints_on_one_spot_give_a_motion() -> None:
+    found = motion_from_joints(np.zeros((3, 22, 3)), FPS)
+    assert np.isfinite(found.rotations).all()
+
+
+def test_wrong_inputs_are_named() -> None:
+    joints = body_joints(example("idle", fps=FPS))
+    for wrong, words in (
+        (joints[:, :21], "joints has the shape"),
+        (joints[:0], "no frame"),
+        (np.where(joints > 1.0, np.nan, joints), "not finite"),
+    ):
+        with pytest.raises(FleximoError, match=words):
+            motion_from_joints(wrong, FPS)
+    with pytest.raises(FleximoError, match="contacts has the shape"):
+        motion_from_joints(joints, FPS, contacts=np.zeros((3, 2)))
+    with pytest.raises(FleximoError, match="no hand shape 'paw'"):
+        motion_from_joints(joints, FPS, fingers="paw")
+    with pytest.raises(FleximoError, match="fingers has the shape"):
+        motion_from_joints(joints, FPS, fingers=np.zeros((len(joints), 15, 4)))
+    with pytest.raises(FleximoError, match="outside 1 to 240"):
+        motion_from_joints(joints, 0.0)
+    parents = DEFAULT_RIG.parents.copy()
+    parents[BODY_JOINTS.index("right_knee")] = BODY_JOINTS.index("right_hip")
+    names = tuple(name.replace("left_hip", "hip_helper") for name in DEFAULT_RIG.joint_names)
+    with pytest.raises(FleximoError, match="no joint called 'left_hip'"):
+        motion_from_joints(joints, FPS, rig=Rig(names, parents, DEFAULT_RIG.rest_offsets))
+
+
+def test_196_frames_take_20_milliseconds_of_one_core() -> None:
+    joints = np.resize(body_joints(example("walk", fps=FPS, seconds=9.8)), (196, 22, 3))
+    assert min(_cpu_seconds(joints) for _ in range(12)) <= 0.020
+
+
+def _cpu_seconds(joints: np.ndarray) -> float:
+    started = time.thread_time()
+    motion_from_joints(joints, FPS)
+    return time.thread_time() - started
