@@ -138,7 +138,8 @@ def relock_feet(before: Motion, after: Motion, blended: Motion, seconds: float =
     joints = after.joints()
     for i, side in enumerate(_SIDES):
         hip, knee, ankle = (rig.index(f"{side}_{name}") for name in LEG)
-        bent = joints[:, knee] - 0.5 * (joints[:, hip] + joints[:, ankle])
+        bent, bent_before = (at[:, knee] - 0.5 * (at[:, hip] + at[:, ankle]) for at in (joints, before.joints()[-1:]))
+        bent = bent + (bent_before - bent) * _eased(t)[:, None]  # the knee's way from where it pointed
         solved = leg_rotations(rig, side, q[:, 0], root, ankles[:, i], feet[:, i], bent)
         for k, joint in enumerate((hip, knee, ankle)):
             q[changed, joint] = solved[changed, k]
