@@ -13,7 +13,7 @@ from typing import Any
 from backend.weights.lock import Licence, LockedBundle, LockedFile, Setup, locked, locked_bundles, setups
 from backend.weights.pull import source_of, space_needed, to_fetch
 from backend.weights.refusals import refusal
-from backend.weights.store import examine, file_sha256, is_verified, models_folder, recorded, standing
+from backend.weights.store import examine, file_sha256, is_stand_in, is_verified, models_folder, recorded, standing
 from backend.weights.transport import PUBLIC, ConnectionLost, Policy, host_of, opened
 from fleximo.errors import FleximoError
 
@@ -150,7 +150,7 @@ def _refused(
 def _file_rows(known: LockedBundle) -> Iterator[dict[str, Any]]:
     """One row per file that is needed or there."""
     folder = models_folder() / known.name
-    there = examine(known, folder)
+    there = {} if is_stand_in(folder) else examine(known, folder)
     satisfied = not known.missing(set(there))
     for file in known.files:
         if file.name in there or (file.url is not None and not (satisfied and file.is_weights)):

@@ -23,6 +23,7 @@ from backend.weights.store import (
     clear_stand_ins,
     examine,
     file_sha256,
+    is_stand_in,
     is_verified,
     models_folder,
     write_record,
@@ -96,8 +97,8 @@ def claimed(name: str, progress: Progress = silent) -> Iterator[Path]:
 
 
 def to_fetch(known: LockedBundle, folder: Path) -> dict[str, list[LockedFile]]:
-    """The files that are missing or not the published ones, by the URL that gives them."""
-    there = examine(known, folder)
+    """The files that are missing or not the published ones, by the URL that gives them; stand-ins count as missing."""
+    there = {} if is_stand_in(folder) else examine(known, folder)
     wanted: dict[str, list[LockedFile]] = {}
     for file in known.files:
         entry = there.get(file.name)

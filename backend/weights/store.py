@@ -20,8 +20,8 @@ from fleximo.errors import FleximoError
 from fleximo.files import read_json, write_json
 
 __all__ = [
-    "RECORD", "Bundle", "available", "bundle", "clear_stand_ins", "examine", "file_sha256", "is_verified",
-    "models_folder", "recorded", "standing", "state_of", "write_record",
+    "RECORD", "Bundle", "available", "bundle", "clear_stand_ins", "examine", "file_sha256", "is_stand_in",
+    "is_verified", "models_folder", "recorded", "standing", "state_of", "write_record",
 ]  # fmt: skip
 
 RECORD = "fleximo-bundle.json"
@@ -134,9 +134,14 @@ def write_record(
     write_json(folder / RECORD, {"format_version": _VERSION, "origin": origin, "files": files})
 
 
+def is_stand_in(folder: Path) -> bool:
+    """Whether the files in a bundle's folder were made by the test script."""
+    return bool(_read_record(folder)["origin"] == "stand_in")
+
+
 def clear_stand_ins(folder: Path) -> None:
     """Empties a bundle's folder that holds stand-ins, so that they never mix with the real files."""
-    if _read_record(folder)["origin"] == "stand_in":
+    if is_stand_in(folder):
         shutil.rmtree(folder)
 
 
@@ -179,7 +184,7 @@ def _is_recorded(path: Path, entry: Mapping[str, Any] | None) -> bool:
 
 def state_of(known: LockedBundle, folder: Path, entries: Mapping[str, dict[str, Any]]) -> str:
     """The least that is known of the bundle's files with numbers: see `Bundle`."""
-    if _read_record(folder)["origin"] == "stand_in":
+    if is_stand_in(folder):
         return "stand_in"
     weights = [file for file in known.files if file.is_weights and file.name in entries]
     return "verified" if all(is_verified(file, entries[file.name]) for file in weights) else "unverified"

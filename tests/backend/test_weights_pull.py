@@ -26,7 +26,7 @@ from backend.weights.fetch import Patience
 from backend.weights.headers import Manifest, matches, shapes_of
 from backend.weights.imports import import_weights
 from backend.weights.lock import Licence, LockedBundle, LockedFile
-from backend.weights.pull import pull
+from backend.weights.pull import pull, to_fetch
 from backend.weights.tokens import hub_tokens, save_token, token_file
 from fleximo import FleximoError
 from tests.backend import bad_server
@@ -148,6 +148,7 @@ def test_stand_ins_give_way_to_the_real_files(server: BadServer, monkeypatch: py
         (folder() / name).write_bytes(CONTENT)
     store.write_record(folder(), "stand_in")
     assert weights.bundle("thing").state == "stand_in"
+    assert to_fetch(weights.locked("thing"), folder())
     assert get(server).state == "verified"
     assert not (folder() / "more.onnx").exists()
 
