@@ -18,6 +18,7 @@ __all__ = ["plan_for", "upper_body_plan"]
 
 # Moves that use the legs and read without them, by arms, trunk or head; of the others nothing is left to recognise.
 _READS_WITHOUT_LEGS = frozenset("walk run march jumping_jacks dance spin_dance golf_swing pick_up".split())
+_HELD_TEXT = "stands still"  # a motion model that reads the words shall not make the move that is held
 _TRAVELS = frozenset("walk run march".split())
 
 
@@ -64,7 +65,8 @@ def _without_legs(segment: Segment, replaced: dict[str, str]) -> Segment:
             replaced[act.move] = "held"
     others = tuple(layer for layer in segment.layers if layer not in with_legs)
     if base in with_legs or base.move == "idle":
-        return Segment("idle", segment.seconds, segment.text, layers=(*kept, *others), matched=segment.matched)
+        text = segment.text if kept or base.move == "idle" else _HELD_TEXT
+        return Segment("idle", segment.seconds, text, layers=(*kept, *others), matched=segment.matched)
     if not kept:
         return replace(base, layers=others)
     return Segment("idle", segment.seconds, segment.text, layers=(*kept, base, *others), matched=segment.matched)
