@@ -28,6 +28,8 @@ _LIMIT_BYTES = 64 * 2**20
 _MAX_HIERARCHY = 2_000_000  # bytes
 _MAX_NUMBERS = 12_000_000  # ten minutes of 160 channels at 120 frames a second
 _TIMES = re.compile(rb"\s*Frames\s*:\s*(\d{1,9})\s+Frame\s+Time\s*:\s*([0-9.eE+-]{1,40})", re.IGNORECASE)
+_PIECE = 4 * 2**20  # bytes of numbers that are read at a time
+_GAP = re.compile(rb"\s")
 _CHANNEL = re.compile(r"[XYZ](?:position|rotation)", re.IGNORECASE)
 _AXES = np.eye(3)
 
@@ -114,25 +116,35 @@ def parse_bvh(content: bytes, *, what: str = "BVH file") -> BvhFile:
         columns = sum(len(joint.channels) for joint in joints)
         frames = int(told[1])
         check_frames(frames)
-        rows = _numbers(content[told.end() :], frames * columns, what).reshape(frames, columns)
+        rows = _numbers(content, told.end(), frames * columns, what).reshape(frames, columns)
         if not np.isfinite(rows).all() or np.abs(rows).max() > 1e9:
             raise damaged(what, "some of its numbers are not finite or absurdly large")
         fps, step = _rate(told[2].decode())
         return BvhFile(joints, rows[::step], fps)
 
 
-def _numbers(text: bytes, count: int, what: str) -> FloatArray:
-    """The first `count` numbers of `text`."""
-    if not 0 < count <= _MAX_NUMBERS or 2 * count > len(text) + 1:
-        raise damaged(what, f"its frames should hold {count} numbers")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            values = np.fromstring(text, dtype=np.float64, count=count, sep=" ")
-        except (DeprecationWarning, ValueError):
-            values = np.empty(0)
-    if len(values) != count:
-        raise damaged(what, "its MOTION part holds less numbers than it says, or something else")
+def _numbers(content: bytes, start: int, count: int, what: str) -> FloatArray:
+    """The first `count` numbers of `content` from `start`, read by pieces."""
+    if not 0 < count <= _MAX_NUMBERS or 2 * count > len(content) - start + 1:
+        raise damaged(what, f"its frames should hold {count} numbers and do not")
+    values = np.empty(count)
+    found = 0
+    while found < count and start < len(content):
+        gap = _GAP.search(content, start + _PIECE)
+        end = len(content) if gap is None else gap.start()
+        piece = content[start:end].strip()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                # Without a count: with one, numpy fills up a short text with whatever lay in memory.
+                read = np.fromstring(piece, dtype=np.float64, sep=" ") if piece else np.empty(0)
+            except (DeprecationWarning, ValueError):
+                raise damaged(what, "its MOTION part holds something else than numbers") from None
+        read = read[: count - found]
+        values[found : found + len(read)] = read
+        found, start = found + len(read), end
+    if found < count:
+        raise damaged(what, f"its frames should hold {count} numbers and hold {found}")
     return values
 
 

@@ -10,9 +10,10 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fleximo.errors import FleximoError
 
@@ -21,6 +22,7 @@ __all__ = ["LIMIT_BYTES", "Archive", "check_size", "damaged", "guarded", "read_l
 LIMIT_BYTES = 128 * 2**20  # of a file, and of what it unpacks to: ten minutes of AMASS at 120 fps are 96 MB
 _MAX_MEMBERS = 4096
 _XZ_MEMORY = 96 * 2**20  # what the strongest preset of xz asks for, and a little more
+_PIECE = 8 * 2**20  # bytes that are unpacked at a time
 _SIGNATURES = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x5d\x00\x00": "lzma"}
 
 
@@ -97,32 +99,46 @@ class Archive:
             return self._zip.read(member)
 
 
-def unpacked(content: bytes, what: str) -> bytes:
+def unpacked(content: bytes, what: str) -> bytes | bytearray:
     """`content` without its zlib, gzip, bz2, xz or lzma packing; other bytes come back as they are."""
     packing = next((name for start, name in _SIGNATURES.items() if content.startswith(start)), "")
-    zlib_header = len(content) > 2 and content[0] == 0x78 and (content[0] << 8 | content[1]) % 31 == 0
-    if not packing and not zlib_header:
+    if not packing and len(content) > 2 and content[0] == 0x78 and (content[0] << 8 | content[1]) % 31 == 0:
+        packing = "zlib"
+    if not packing:
         return content
     with guarded(what):
-        return _drained(content, packing, what)
+        result = bytearray()
+        unpack = _unpacker(packing)
+        piece, more = unpack(content, _PIECE)
+        while piece or more:
+            result += piece
+            check_size(len(result), what)
+            if not more:
+                break
+            piece, more = unpack(b"", _PIECE)
+            if more and not piece:
+                raise ValueError("its end is missing")
+        return result
 
 
-def _drained(content: bytes, packing: str, what: str) -> bytes:
-    if packing in ("", "gzip"):
+def _unpacker(packing: str) -> Callable[[bytes, int], tuple[bytes, bool]]:
+    """(packed bytes, at most so many out) -> (bytes, whether there are more to come)."""
+    if packing in ("zlib", "gzip"):
         stream = zlib.decompressobj(wbits=31 if packing == "gzip" else 15)
-        result = stream.decompress(content, LIMIT_BYTES + 1)
-        finished = stream.eof
-    elif packing == "bz2":
+
+        def inflate(content: bytes, limit: int) -> tuple[bytes, bool]:
+            return stream.decompress(content or stream.unconsumed_tail, limit), not stream.eof
+
+        return inflate
+    decompressor: Any
+    if packing == "bz2":
         import bz2  # absent from some builds of Python, and seldom needed
 
-        burrows = bz2.BZ2Decompressor()
-        result = burrows.decompress(content, LIMIT_BYTES + 1)
-        finished = burrows.eof
+        decompressor = bz2.BZ2Decompressor()
     else:
-        markov = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=_XZ_MEMORY)
-        result = markov.decompress(content, LIMIT_BYTES + 1)
-        finished = markov.eof or packing == "lzma"
-    check_size(len(result), what)
-    if not finished:
-        raise ValueError("its end is missing")
-    return result
+        decompressor = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=_XZ_MEMORY)
+
+    def unpack(content: bytes, limit: int) -> tuple[bytes, bool]:
+        return decompressor.decompress(content, limit), not decompressor.eof
+
+    return unpack

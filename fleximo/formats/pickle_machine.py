@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import mmap
 import pickle  # for the names of the opcodes only
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,10 +20,11 @@ from fleximo.formats.containers import LIMIT_BYTES, guarded
 
 __all__ = ["AllowList", "Machine", "StandIn", "Unbuilt"]
 
-_MAX_OPERATIONS = 1_000_000  # far above any motion file; bounds time and the memory of small objects
+_MAX_OPERATIONS = 500_000  # far above any motion file; bounds time and the memory of small objects
 _MAX_KEY = 1000  # characters of a dictionary's key
 _MAX_DIGITS = 300  # of a number written as text
 _PIECE = 1 << 20  # bytes of text that are unescaped at a time
+_ESCAPE = re.compile(rb"(?<!\\)\\")  # certainly where one starts, whatever stands before
 _SMALL = 1024  # bytes up to which a byte string is copied out of the file; longer ones stay views of it
 
 
@@ -72,7 +74,7 @@ class Machine:
 
     def __init__(
         self,
-        content: bytes | mmap.mmap,
+        content: bytes | bytearray | mmap.mmap,
         allowed: AllowList,
         *,
         what: str,
@@ -281,9 +283,8 @@ class Machine:
         """The bytes that `raw` spells with backslashes; by pieces, for an array of 50 MB takes 140 MB as text."""
         pieces = []
         while len(raw):
-            cut = _PIECE
-            while cut < len(raw) and b"\\" in bytes(raw[cut - 4 : cut]):  # not inside of an escape
-                cut += 1
+            start = _ESCAPE.search(raw, _PIECE)
+            cut = len(raw) if start is None else start.start()
             pieces.append(codecs.escape_decode(bytes(raw[:cut]))[0])
             self.spend(2 * len(pieces[-1]))
             raw = raw[cut:]
