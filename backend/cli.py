@@ -146,6 +146,7 @@ def _add_motion_commands(command: Callable[[str, str, str], argparse.ArgumentPar
     convert.add_argument("--fps", help="frames per second of a file that does not tell them")
     convert.add_argument("--up", choices=("y", "z"), help="the file's up axis, where it is not its format's usual one")
     convert.add_argument("--model", type=Path, help="your SMPL model file, for exact bone lengths and meshes")
+    convert.add_argument("--mesh", type=Path, help="also keep the surface of a mesh file, as .npz or Blender's .pc2")
     _add_features(convert)
 
 

@@ -25,6 +25,7 @@ from backend.terminal import ProgressLine
 from fleximo import FleximoError, Motion, Notice, PoseTrack, RenderJob
 from fleximo.files import read_bytes, read_json, write_json
 from fleximo.formats import Imported, import_motion, save_motion
+from fleximo.formats.mesh_cache import save_mesh
 from fleximo.timing import as_fps
 
 __all__ = [
@@ -228,8 +229,13 @@ def motion(arguments: argparse.Namespace) -> Result:
 
 def convert(arguments: argparse.Namespace) -> Result:
     _check_target(arguments.output, arguments.input, arguments.model)
+    _check_target(arguments.mesh, arguments.input, arguments.model, arguments.output)
     asked = {"item": arguments.item, "fps": arguments.fps, "up": arguments.up, "model": arguments.model}
     found = _import(arguments.input, **asked)
+    if arguments.mesh is not None:
+        if found.mesh is None:
+            raise FleximoError(f"{arguments.input} is no mesh that --mesh could keep: {found.kind}.", code="no_mesh")
+        save_mesh(found.mesh, arguments.mesh)
     notices = (*found.notices, *save_motion(found.motion, arguments.output, features=arguments.features))
     frames, fps = len(found.motion), float(found.motion.fps)
     told = [f"{arguments.output}: {_frames(frames)} at {fps:g} fps, from {found.kind}", *map(_sentence, notices)]

@@ -19,7 +19,7 @@ from fleximo.files import write_atomic
 from fleximo.formats import bvh, humanml
 from fleximo.formats.bvh_file import is_bvh, parse_bvh
 from fleximo.formats.bvh_motion import found_in_bvh
-from fleximo.formats.clips import Ask, Clip, Found, JointClip, MeshClip, SmplClip
+from fleximo.formats.clips import Ask, Found, JointClip, MeshClip, SmplClip
 from fleximo.formats.containers import Archive, check_size, guarded, read_limited
 from fleximo.formats.joint_arrays import found_in_array
 from fleximo.formats.numpy_file import is_npy, load_npy, load_npz
@@ -63,6 +63,7 @@ class Imported:
     item: int  # which of them this is
     text: str = ""  # the sentence that it was made from, where the file keeps it
     notices: tuple[Notice, ...] = ()
+    mesh: MeshClip | None = None  # the surface, where the file is a mesh: it stands where the motion does
 
 
 def read_motion(source: str | Path | bytes, **asked: Any) -> Motion:
@@ -97,11 +98,15 @@ def import_motion(
         found = _in_content(content, ask, path)
         del content
     with guarded("motion"):
-        motion, notices = _motion(found.clip, ask, model)
+        mesh = None
+        if isinstance(found.clip, MeshClip):
+            motion, notices, mesh = _motion_from_mesh(found.clip, ask, model)
+        else:
+            motion, notices = _motion(found.clip, ask, model)
     if found.items > 1:
         told = f"The file has {found.items} motions; this is number {item} of 0 to {found.items - 1}."
         notices = (Notice("several_motions", told, "Choose another with --item."), *notices)
-    return Imported(motion, found.kind, found.items, item, found.text, (*found.notices, *notices))
+    return Imported(motion, found.kind, found.items, item, found.text, (*found.notices, *notices), mesh)
 
 
 def sniff(content: bytes) -> str:
@@ -219,7 +224,7 @@ def _in_folder(folder: Path, ask: Ask) -> Found:
     )
 
 
-def _motion(clip: Clip, ask: Ask, model: Path | None) -> tuple[Motion, tuple[Notice, ...]]:
+def _motion(clip: Motion | JointClip | SmplClip, ask: Ask, model: Path | None) -> tuple[Motion, tuple[Notice, ...]]:
     """The clip on the rig."""
     if isinstance(clip, Motion):
         return clip, ()
@@ -230,11 +235,16 @@ def _motion(clip: Clip, ask: Ask, model: Path | None) -> tuple[Motion, tuple[Not
         from fleximo.formats.smpl_model import load_model
 
         return motion_from_smpl(clip, load_model(model)), ()
-    if isinstance(clip, MeshClip):
-        from fleximo.formats.smpl_mesh import motion_from_mesh
-
-        return motion_from_mesh(clip, model)
     return _motion_from_joints(clip, ask)
+
+
+def _motion_from_mesh(clip: MeshClip, ask: Ask, model: Path | None) -> tuple[Motion, tuple[Notice, ...], MeshClip]:
+    """A mesh turned upright where asked, and its motion."""
+    from fleximo.formats.smpl_mesh import motion_from_mesh
+
+    if ask.up == "z":
+        clip = replace(clip, vertices=clip.vertices[..., [0, 2, 1]] * np.array([1, 1, -1], dtype=np.float32))
+    return motion_from_mesh(clip, model)
 
 
 def _motion_from_joints(clip: JointClip, ask: Ask) -> tuple[Motion, tuple[Notice, ...]]:

@@ -20,7 +20,8 @@ __all__ = ["MeshJoints", "estimate_joints"]
 
 _SIDES = ("left", "right")
 # Squared radians of relative turning from which on a centre of rotation is believed more than its first guess: the
-# square of the parts' own softness (about 4 mm) over that of the guess (about 3 cm).
+# square of the parts' own softness over that of the guess (about 4 cm). Softer parts, as they show, are believed less.
+_SOFT_M = 0.006
 _LEAST_TURNING = 0.02
 _GUESS_M = {"ankle": 0.025, "knee": 0.03, "hip": 0.05, "wrist": 0.025, "elbow": 0.03, "shoulder": 0.06}
 _PROPORTION_M = 0.025  # how well the trunk and toes follow proportions, on bodies of other shape
@@ -84,11 +85,13 @@ def _centre(one: Turning, other: Turning, guess: FloatArray) -> _Centre:
     turned, shifted = one.matrices - other.matrices, one.shifts - other.shifts
     normal = np.einsum("tij,tik->jk", turned, turned) / len(turned)
     right = -np.einsum("tij,ti->j", turned, shifted) / len(turned)
-    place = np.linalg.solve(normal + _LEAST_TURNING * np.eye(3), right + _LEAST_TURNING * guess)
-    apart = np.sqrt(np.square(turned @ place + shifted).sum(axis=-1).mean())
-    believed = np.linalg.eigvalsh(normal)
-    guessed = np.sqrt(np.mean(np.square(_LEAST_TURNING / (_LEAST_TURNING + np.maximum(believed, 0.0)))))
-    return _Centre(place, float(apart), float(guessed))
+    apart, weight = 0.0, 0.0
+    for _ in range(2):
+        weight = _LEAST_TURNING * max(1.0, (apart / _SOFT_M) ** 2)
+        place = np.linalg.solve(normal + weight * np.eye(3), right + weight * guess)
+        apart = float(np.sqrt(np.square(turned @ place + shifted).sum(axis=-1).mean()))
+    believed = np.maximum(np.linalg.eigvalsh(normal), 0.0)
+    return _Centre(place, apart, float(np.sqrt(np.mean(np.square(weight / (weight + believed))))))
 
 
 def _limb_joints(surface: Surface, parts: Parts, limb: int) -> list[_Centre]:

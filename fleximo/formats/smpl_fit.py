@@ -1,7 +1,7 @@
 """A mesh clip and the model that made it -> the pose of every frame, by least squares on all vertices.
 
-Owns the solver: shape shared by the clip, rotations and place per frame. Knows no files, no rigs and no vertex order but
-the model's own.
+Owns the solver: shape shared by the clip, rotations and place per frame. Knows no files, no rigs and no order of
+vertices but the model's.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _pose_blend(model: SmplModel, world: FloatArray) -> FloatArray:
     frames = (model.weights.astype(np.float32) @ world.reshape(*world.shape[:2], 9).astype(np.float32)).reshape(
         *blends.shape, 3
     )
-    return np.einsum("tnij,tnj->tni", frames, blends).astype(np.float64)
+    return np.asarray(np.einsum("tnij,tnj->tni", frames, blends), dtype=np.float64)
 
 
 def _local(world: FloatArray, parents: IntArray) -> FloatArray:
