@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import catalog
+from backend.llm import local
 from backend.media import GOP, Piece, VideoWriter, concatenate, read_frames
 from backend.models import detect
 from backend.stages import Performance, Progress, VideoModel, Workplace, silent
@@ -100,7 +101,7 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
     plan, planned_by, performance, motion = None, "none", None, request.motion
     if motion is None:
         with _timed(timings, "plan"):
-            plan, planned_by = _planned(request)
+            plan, planned_by = _planned(request, progress)
     detector = detect.detector_used(request.detector, request.points)
     with _timed(timings, "detect"):
         person = detect.detect(
@@ -147,12 +148,16 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
     return Animation(request, plan, motion, person, job, rendered, notices, timings, planned_by, detector, performance)
 
 
-def _planned(request: Request) -> tuple[MotionPlan, str]:
+def _planned(request: Request, progress: Progress) -> tuple[MotionPlan, str]:
     """The plan of the text, and the name of the planner who made it in the end."""
     planner = catalog.planner(request.planner)
+    progress(0.0, f"planning: {planner.name}")
     plan = planner.plan(request.text).with_seed(request.seed)
     fell_back = any(notice.code == "planner_fallback" for notice in plan.notices)
-    return plan, "rules" if fell_back else planner.name
+    planned_by = "rules" if fell_back else planner.name
+    del planner
+    local.release()  # the frames need a language model's memory
+    return plan, planned_by
 
 
 def render_job(

@@ -169,11 +169,13 @@ def _puppet(task: Task, progress: Progress) -> Files:
 
 
 def _render(task: Task, progress: Progress) -> Files:
+    from backend.llm import local
     from backend.models import detect
     from backend.pipeline import render_job
     from backend.reports import render_report
 
-    detect.release()  # a warm detector holds memory that the frames need
+    detect.release()  # a warm detector holds memory that the frames need, and so does a warm language model
+    local.release()
     job = RenderJob.from_document(task.request["job"], BlobStore(task.store).read)
     rendered = render_job(job, task.work, progress, previous=_previous_work(task))
     report = render_report(job, rendered, (*job.person.notices, *rendered.notices))

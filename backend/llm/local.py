@@ -6,6 +6,7 @@ Knows no plan. Only safetensors are read, no code of the folder is run, and noth
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from backend.llm.deadline import within
 from backend.llm.template import Messages
 from fleximo.errors import FleximoError
 
-__all__ = ["LocalModel"]
+__all__ = ["LocalModel", "release"]
 
 _MOST_TOKENS = 1024
 _GRACE_S = 1.0  # a model that runs on stops by itself only after it has been given up
@@ -100,6 +101,16 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     model.generation_config = GenerationConfig(do_sample=False, eos_token_id=ends, pad_token_id=pad)
     return tokenizer, model.eval()
+
+
+def release() -> None:
+    """Gives the memory of the loaded model back; the next question loads it again."""
+    if _loaded.cache_info().currsize:
+        import torch
+
+        _loaded.cache_clear()
+        gc.collect()
+        torch.cuda.empty_cache()  # does nothing where there is no GPU
 
 
 def _not_usable(folder: Path, why: str) -> FleximoError:

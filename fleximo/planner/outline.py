@@ -25,6 +25,8 @@ _MOST_SEGMENTS = 500
 _MOST_LAYERS = 8
 _MOST_REPEATS = 1000  # of one motion; the planner splits it into segments of at most 200
 _MOST_CHARACTERS = 1000  # of one text
+_MOST_QUOTES = 30  # of words that no move shows
+_QUOTED = 100  # characters of each
 _SPEEDS = (0.2, 5.0)
 
 
@@ -84,10 +86,8 @@ def plan_from_outline(outline: Any, text: str) -> MotionPlan:
         lay_or_follow(steps, actions, firmly=True)
     if not steps:
         raise _invalid("it names no motion")
-    unmatched = [
-        reader.text(words, "unmatched") for words in reader.listed(document.get("unmatched"), "unmatched", 100)
-    ]
-    unmatched = [words for words in unmatched if words]
+    quotes = reader.listed(document.get("unmatched"), "unmatched", _MOST_QUOTES)
+    unmatched = [words[:_QUOTED] for words in (reader.text(quote, "unmatched") for quote in quotes) if words]
     segments, notices = timed_segments(steps, lambda start, stop: reader.texts[start])
     lost = sum(len(words.split()) for words in unmatched) / max(1, len(text.split()))
     matched = round(1.0 - min(lost, 1.0), 3)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.llm import LanguageModelPlanner, planner_from_folder
-from backend.llm.local import LocalModel
+from backend.llm.local import LocalModel, release
 from fleximo import FleximoError
 from fleximo.planner import RulePlanner
 
@@ -84,6 +86,16 @@ def test_a_model_in_a_folder_plans(tmp_path: Path, capfd: pytest.CaptureFixture[
     assert plan.setting == "a park" and plan.notices == () and made.name == "language model tiny-instruct"
     assert made.plan(TEXT) == plan
     assert capfd.readouterr() == ("", "")  # no bars and no chatter of the libraries
+
+
+def test_the_memory_is_given_back(tmp_path: Path) -> None:
+    made = planner(make_model(tmp_path, [*GOOD, "<end>"]))
+    model = weakref.ref(made._model._model)
+    release()
+    assert model() is not None, "who holds the planner can still ask it"
+    del made
+    gc.collect()
+    assert model() is None
 
 
 def test_nonsense_is_left_to_the_rules(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ def test_moves_of_the_same_limbs_follow_each_other_and_it_is_said() -> None:
         ({"segments": [act("walk")] * 501}, "at most 500 entries"),
         ({"segments": [act("walk", layers=[act("wave", layers=[act("nod")])])]}, "unknown field 'layers'"),
         ({"segments": [act("walk")], "unmatched": "juggles"}, "unmatched is no list"),
+        ({"segments": [act("walk")], "unmatched": ["juggles"] * 31}, "at most 30 entries"),
         ({"segments": [act("walk")], "setting": ["park"]}, "setting is no text"),
     ],
 )  # fmt: skip
