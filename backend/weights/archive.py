@@ -20,7 +20,8 @@ __all__ = ["find_member", "open_archive", "unpack"]
 _CHUNK = 1 << 20
 _MAX_MEMBER_BYTES = 16 << 30
 _MAX_MEMBERS = 100_000
-_MAX_RATIO = 1100  # deflate cannot do better than 1032 to 1; more is a forged size
+_MAX_RATIO = 100  # learnt numbers hardly pack at all; what unpacks to so much more is a bomb
+_SMALL_BYTES = 16 << 20  # not worth a bomb: settings and statistics may pack well
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
@@ -51,7 +52,8 @@ def unpack(
 ) -> None:
     """Writes one member to `target`. Raises `FleximoError`: `bad_archive`, `no_space`."""
     path = Path(archive.filename or "the zip")
-    if member.file_size > _MAX_MEMBER_BYTES or member.file_size > _MAX_RATIO * max(member.compress_size, 1):
+    suspicious = member.file_size > max(_SMALL_BYTES, _MAX_RATIO * member.compress_size)
+    if suspicious or member.file_size > _MAX_MEMBER_BYTES:
         raise _bad(path, f"declares an absurd size for {member.filename!r}")
     if member.flag_bits & 1:
         raise _bad(path, "is locked with a password")

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from backend.models.draft.compositor import draw_all
-from backend.models.draft.puppet import Puppet
+from backend.models.draft.hands import draw_hand
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Camera, Framing
 from fleximo.job import RenderJob
@@ -19,7 +19,7 @@ from fleximo.layouts import LEFT_HAND, RIGHT_HAND
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.pose_track import PoseSignal, PoseTrack
-from fleximo.puppet.sequence import Sequence
+from fleximo.puppet import Puppet, Sequence
 
 PEOPLE = Path(__file__).resolve().parents[1] / "data" / "people"
 SIZE = (576, 1024)
@@ -135,7 +135,7 @@ def as_detected(track: PoseTrack, person: Person) -> PoseTrack:
 
 def coverage(puppet: Puppet, job: RenderJob) -> FloatArray:
     """(T,H,W) 0..1 how much of each pixel the drawn person covers."""
-    sequence = Sequence(puppet, job)
+    sequence = Sequence(puppet, job.signal.track, job.camera, job.person.stature_m, draw_hand)
     covered = []
     for index in range(len(job.signal.track)):
         white = np.full((job.size[1], job.size[0], 3), 255, np.uint8)

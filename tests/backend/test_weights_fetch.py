@@ -97,6 +97,12 @@ def test_a_part_of_another_version_is_not_continued(server: BadServer, tmp_path:
     assert (tmp_path / "file.bin").read_bytes() == CONTENT[::-1]
 
 
+def test_another_range_than_asked_for_is_not_appended(server: BadServer, tmp_path: Path) -> None:
+    server.script = first(bad_server.cut, bad_server.other_range)
+    get(server, tmp_path / "file.bin", sha256=None)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+
+
 def test_a_part_without_note_or_sum_is_begun_again(server: BadServer, tmp_path: Path) -> None:
     (tmp_path / "file.bin.part").write_bytes(b"what is this?")
     get(server, tmp_path / "file.bin", sha256=None)
@@ -216,6 +222,11 @@ def test_no_redirect_leads_astray(server: BadServer, tmp_path: Path, url: str) -
     assert caught.value.code == "refused_address"
     assert TOKEN not in str(caught.value)
     assert not (tmp_path / "file.bin").exists()
+
+
+@pytest.mark.parametrize("host", ["93.184.216.34", "::ffff:93.184.216.34", "64:ff9b::5db8:d822", "2606:2800:220:1::1"])
+def test_public_addresses_are_allowed(host: str) -> None:
+    assert PUBLIC.addresses(("https", host, 443))
 
 
 def test_a_name_that_resolves_to_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -413,9 +413,10 @@ def test_half_a_bundle_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp
 def test_bad_zips_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     know(monkeypatch, *ZIPPED)
     good = archive(tmp_path / "good.zip", **{"VQVAE__net_last.pth": b"weights" * 9999}).read_bytes()
-    bomb = bytearray(archive(tmp_path / "bomb.zip", **{"VQVAE__net_last.pth": bytes(9_000_000)}).read_bytes())
-    at = bomb.rindex(b"PK\x01\x02")
-    bomb[at + 24 : at + 28] = struct.pack("<I", 4_000_000_000)  # the size that the directory declares
+    bomb = archive(tmp_path / "bomb.zip", **{"VQVAE__net_last.pth": bytes(40_000_000)}).read_bytes()
+    forged = bytearray(good)
+    at = forged.rindex(b"PK\x01\x02")
+    forged[at + 24 : at + 28] = struct.pack("<I", 10_000_000)  # the size that the directory declares
     locked_up = bytearray(good)
     locked_up[good.index(b"PK\x01\x02") + 8] |= 1
     twice = tmp_path / "twice.zip"
@@ -423,7 +424,8 @@ def test_bad_zips_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     damaged = bytearray(good)
     damaged[60] ^= 0xFF
     cases = {
-        "bomb": (bytes(bomb), "bad_archive"), "password": (bytes(locked_up), "bad_archive"),
+        "bomb": (bomb, "bad_archive"), "forged": (bytes(forged), "bad_archive"),
+        "password": (bytes(locked_up), "bad_archive"),
         "twice": (twice.read_bytes(), "bad_archive"), "damaged": (bytes(damaged), "bad_archive"),
         "cut": (good[:-30], "nothing_found"), "empty": (b"", "nothing_found"),
         "strange": (archive(tmp_path / "s.zip", a=b"b").read_bytes(), "nothing_found"),
@@ -434,6 +436,7 @@ def test_bad_zips_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         with pytest.raises(FleximoError) as caught:
             import_weights("thing", path)
         assert caught.value.code == code, name
+        assert ("absurd size" in str(caught.value)) == (name == "bomb")
         assert not (folder() / "vqvae.safetensors").exists()
 
 
