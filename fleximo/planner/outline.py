@@ -151,7 +151,8 @@ class _Reader:
             return ""
         if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
             raise _invalid(f"{name} is no text of at most {_MOST_CHARACTERS} characters")
-        return "".join(letter for letter in " ".join(value.split()) if letter.isprintable())
+        shown = (letter for letter in value if letter.isprintable() or letter.isspace())
+        return " ".join("".join(shown).split())
 
     def _one_of(self, value: Any, names: tuple[str, ...], what: str) -> str | None:
         if value is None:

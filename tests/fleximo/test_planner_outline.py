@@ -81,6 +81,7 @@ def test_a_segment_without_words_is_named_after_its_move() -> None:
 def test_words_become_one_line_that_a_terminal_can_show() -> None:
     plan = planned(act("nod", text="he\n\n nods\x1b[31m\u202e"), setting="a\tpark\x07")
     assert plan.segments[0].text == "he nods[31m" and plan.setting == "a park"
+    assert planned(act("nod"), unmatched=["\x07 \x07", " "]).notices == ()
 
 
 def test_what_a_move_does_not_have_is_left_out() -> None:
