@@ -5,6 +5,7 @@ Draws the active take when one looks through its camera. A pose is projected whe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -25,7 +26,14 @@ from fleximo.skeleton_mesh import SkeletonMesh, skeleton_mesh
 
 from . import properties, sampling, shot
 
-__all__ = ["canvas_to_region", "close_overlay", "open_overlay", "track_now"]
+__all__ = [
+    "canvas_to_region",
+    "close_overlay",
+    "looks_through_camera",
+    "on_pose_changed",
+    "open_overlay",
+    "track_now",
+]
 
 _NAMES = ("person", "fitted_camera", "framing", "fit", "seed")
 
@@ -34,6 +42,7 @@ _MODELS_WIDTH = 1 / 270  # of a limb in the picture, by its shorter side
 
 _handle: Any = None
 _shown: _Shown | None = None
+_listeners: list[Callable[[], None]] = []
 
 
 class _Shown:
@@ -82,6 +91,19 @@ def track_now(scene: Any, take: Any) -> PoseTrack:
     return _current(take).track(scene, take.armature)
 
 
+def on_pose_changed(call: Callable[[], None]) -> None:
+    """Calls `call` whenever a pose may have changed, until the overlay is closed."""
+    _listeners.append(call)
+
+
+def looks_through_camera(context: Any, take: Any) -> bool:
+    """Whether the 3D view shows the photo of `take`, whose motion is on an armature."""
+    region = context.region_data
+    if take is None or region is None or take.armature is None or take.camera is None:
+        return False
+    return bool(region.view_perspective == "CAMERA" and context.space_data.camera == take.camera)
+
+
 def open_overlay() -> None:
     """Begins to draw in the 3D views, and to notice poses that change."""
     global _handle
@@ -99,6 +121,7 @@ def close_overlay() -> None:
     for handlers in (bpy.app.handlers.depsgraph_update_post, bpy.app.handlers.frame_change_post):
         if _pose_changed in handlers:
             handlers.remove(_pose_changed)
+    _listeners.clear()
     _handle = _shown = None
 
 
@@ -106,19 +129,20 @@ def close_overlay() -> None:
 def _pose_changed(*_: Any) -> None:
     if _shown is not None:
         _shown.batch = None
+    for call in _listeners:
+        call()
 
 
 def _draw() -> None:
     context = bpy.context
     take = properties.active_take(context.scene)
-    region = context.region_data
-    if take is None or not context.scene.fleximo.show_overlay or region is None:
-        return
-    if region.view_perspective != "CAMERA" or context.space_data.camera != take.camera or take.armature is None:
+    if not looks_through_camera(context, take):
         return
     if not take.fit:
         if not bpy.app.timers.is_registered(_measure):  # nothing may be written while drawing
             bpy.app.timers.register(_measure, first_interval=0.0)
+        return
+    if not context.scene.fleximo.show_overlay:
         return
     try:
         shown = _current(take)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import bpy
 
-from . import operators, overlay, panels, preferences, properties
+from . import live_puppet, operators, overlay, panels, preferences, properties
 from .operators import base
 
 __all__ = ["register", "unregister"]
@@ -28,6 +28,8 @@ def register() -> None:
         base.open_session()
         _undo.append(overlay.close_overlay)
         overlay.open_overlay()
+        _undo.append(live_puppet.close_live_puppet)
+        live_puppet.open_live_puppet()
     except BaseException:
         unregister()
         raise

@@ -13,6 +13,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fleximo.camera import Framing
 from fleximo.client import Client, JobStatus
 from fleximo.data_folder import ServerAddress
 from fleximo.errors import Cancelled, FleximoError
@@ -24,7 +25,7 @@ from fleximo.plan import MotionPlan
 from . import server_process
 from .session import Report
 
-__all__ = ["Rendered", "changing", "detect", "greeting", "plan", "render", "start_server", "stop_server"]
+__all__ = ["Rendered", "changing", "cut_puppet", "detect", "greeting", "plan", "render", "start_server", "stop_server"]
 
 _ASK_EVERY_S = 0.2
 _PATIENCE_S = 30.0  # without an answer of the server
@@ -129,6 +130,19 @@ def plan(folder: Path, text: str, planner: str, report: Report) -> Generator[Non
     client.submit({"kind": "plan", "text": text, "planner": planner}, job)
     yield from _ended(client, folder, job, report, share=1.0)
     return MotionPlan.from_json(json.loads(client.result(job)))
+
+
+def cut_puppet(
+    folder: Path, photo: bytes, person: Person, framing: Framing, report: Report
+) -> Generator[None, None, bytes]:
+    """The npz of the person cut out of the photo, made by the server."""
+    report(0.0, "Sending the photo")
+    yield
+    client = _connect(folder)
+    job = str(uuid.uuid4())
+    client.submit(client.puppet_request(photo, person, framing), job)
+    yield from _ended(client, folder, job, report, share=1.0)
+    return client.result(job)
 
 
 def changing(job: RenderJob, window: tuple[int, int], master_digest: str) -> RenderJob:

@@ -1,7 +1,7 @@
 """The operators, by subject. `base` has what they share."""
 
-from . import backend, motion, reference, render, takes
+from . import backend, live, motion, reference, render, takes
 
 __all__ = ["CLASSES"]
 
-CLASSES = (*takes.CLASSES, *motion.CLASSES, *reference.CLASSES, *render.CLASSES, *backend.CLASSES)
+CLASSES = (*takes.CLASSES, *motion.CLASSES, *reference.CLASSES, *live.CLASSES, *render.CLASSES, *backend.CLASSES)

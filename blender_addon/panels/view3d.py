@@ -5,7 +5,7 @@ from typing import Any
 
 import bpy
 
-from .. import properties
+from .. import live_puppet, properties
 
 __all__ = ["CLASSES"]
 
@@ -132,6 +132,8 @@ class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
         if take.warnings:
             draw_text(layout.box(), take.warnings, icon="ERROR")
         layout.prop(take, "camera")
+        shown = live_puppet.is_live(take)
+        layout.operator("fleximo.live_puppet", icon="OUTLINER_OB_ARMATURE", depress=shown)
         layout.prop(bpy.context.scene.fleximo, "show_overlay")
 
 

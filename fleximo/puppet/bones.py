@@ -80,11 +80,12 @@ def smoothstep(values: FloatArray) -> FloatArray:
 def affine_map(matrix: FloatArray, origin: FloatArray, image: FloatArray) -> FloatArray:
     """(...,15) the map x -> image + matrix (x - origin); matrix (...,2,2), points (...,2)."""
     shift = image - np.einsum("...ij,...j->...i", matrix, origin)
-    ones, zeros = np.ones(shift.shape[:-1]), np.zeros(shift.shape[:-1])
-    columns = [ones, zeros, zeros, zeros, ones, zeros, ones, ones, ones]
-    values = [*columns, shift[..., 0], shift[..., 1]]
-    values += [matrix[..., 0, 0], matrix[..., 1, 0], matrix[..., 0, 1], matrix[..., 1, 1]]
-    return np.stack(values, axis=-1)
+    maps = np.empty((*shift.shape[:-1], 15))
+    maps[..., :9] = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0
+    maps[..., 9:11] = shift
+    maps[..., 11:13] = matrix[..., 0]
+    maps[..., 13:15] = matrix[..., 1]
+    return maps
 
 
 def stretch_map(
@@ -101,28 +102,20 @@ def stretch_map(
     Between the bone's ends lengths change as the bone's does; across, and beyond the ends, by `scale` alone, so that
     a foreshortened limb keeps round joints.
     """
-    along, place = length, image_length / np.maximum(length, 1e-3)
-    shape = np.broadcast_shapes(start.shape, image_start.shape)[:-1]
     across = np.stack([axis[..., 1], -axis[..., 0]], axis=-1)
     image_across = np.stack([image_axis[..., 1], -image_axis[..., 0]], axis=-1) * scale[..., None]
-    values = [
-        axis[..., 0],
-        axis[..., 1],
-        -(axis * start).sum(axis=-1),
-        across[..., 0],
-        across[..., 1],
-        -(across * start).sum(axis=-1),
-        along,
-        place,
-        scale,
-        image_start[..., 0],
-        image_start[..., 1],
-        image_axis[..., 0],
-        image_axis[..., 1],
-        image_across[..., 0],
-        image_across[..., 1],
-    ]
-    return np.stack([np.broadcast_to(value, shape) for value in values], axis=-1)
+    maps = np.empty((*np.broadcast_shapes(start.shape, image_start.shape)[:-1], 15))
+    maps[..., 0:2] = axis
+    maps[..., 2] = -(axis * start).sum(axis=-1)
+    maps[..., 3:5] = across
+    maps[..., 5] = -(across * start).sum(axis=-1)
+    maps[..., 6] = length
+    maps[..., 7] = image_length / np.maximum(length, 1e-3)
+    maps[..., 8] = scale
+    maps[..., 9:11] = image_start
+    maps[..., 11:13] = image_axis
+    maps[..., 13:15] = image_across
+    return maps
 
 
 def carry(maps: FloatArray, points: FloatArray) -> FloatArray:

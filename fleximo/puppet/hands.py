@@ -1,15 +1,16 @@
-"""The pose of a hand on the canvas: a relaxed one that continues the forearm, and how far two poses differ.
+"""Hands on the canvas: a relaxed one that continues the forearm, how far two poses differ, and a plainly painted one.
 
-Knows points, no pictures.
+The draft engine paints finer ones; this painting is for views that follow a pose while it changes.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from fleximo.arrays import FloatArray
 
-__all__ = ["HAND_LENGTH", "hand_from_forearm", "pose_difference"]
+__all__ = ["HAND_LENGTH", "hand_from_forearm", "paint_hand", "pose_difference"]
 
 HAND_LENGTH = 0.36  # wrist to middle finger tip in torso lengths (Drillis and Contini 1964: 0.108 of the stature)
 # A relaxed open hand seen from the back: along the hand, across it towards the thumb, in hand lengths.
@@ -43,3 +44,51 @@ def _in_own_frame(hands: FloatArray, lengths: FloatArray) -> FloatArray:
     across = np.stack([axis[..., 1], -axis[..., 0]], axis=-1)
     offset = (hands - hands[..., :1, :]) / np.maximum(lengths, 1e-6)[..., None, None]
     return np.stack([(offset * axis[..., None, :]).sum(-1), (offset * across[..., None, :]).sum(-1)], axis=-1)
+
+
+# Radii along a finger in hand lengths, as shares of them from the rim to the ridge, and the light there.
+_FINGER, _THUMB, _PALM = 0.046, 0.056, 0.095
+_SHADES = ((1.0, 0.84), (0.78, 0.98), (0.4, 1.07))
+
+
+def paint_hand(
+    points: FloatArray, depths_m: FloatArray, skin: FloatArray, length: float, size: tuple[int, int]
+) -> tuple[npt.NDArray[np.uint8], int, int] | None:
+    """A hand of rounded fingers: see `sequence.PaintHand`."""
+    margin = 0.15 * length + 2.0
+    low = np.floor(points.min(axis=0) - margin).astype(int)
+    high = np.ceil(points.max(axis=0) + margin).astype(int)
+    if (high <= 0).any() or (low >= size).any() or (high - low > 6 * length + 60).any():
+        return None
+    low, high = np.maximum(low, 0), np.minimum(high, size)
+    cover = np.zeros((high[1] - low[1], high[0] - low[0]))
+    light = np.ones_like(cover)
+    local = points - low
+    for knuckle in (1, 5, 9, 13, 17):
+        _stroke(cover, light, local[0], local[knuckle], _PALM * length, 1.0)
+    fingers = sorted(range(5), key=lambda finger: -float(depths_m[4 * finger + 2 : 4 * finger + 5].mean()))
+    for finger in fingers:
+        chain = local[4 * finger + 1 : 4 * finger + 5]
+        radius = (_THUMB if finger == 0 else _FINGER) * length
+        for share, shade in _SHADES:
+            for start, end in zip(chain, chain[1:]):
+                _stroke(cover, light, start, end, share * radius, shade)
+    rgb = np.clip(skin * light[..., None], 0.0, 255.0) * cover[..., None]
+    patch = np.concatenate([rgb, 255.0 * cover[..., None]], axis=-1)
+    return np.round(patch).astype(np.uint8), int(low[0]), int(low[1])
+
+
+def _stroke(
+    cover: FloatArray, light: FloatArray, start: FloatArray, end: FloatArray, radius: float, shade: float
+) -> None:
+    """Paints a round-ended bar with smooth edges into `cover` and `light` (h,w), in place."""
+    low = np.clip(np.floor(np.minimum(start, end) - radius - 1.0).astype(int), 0, cover.shape[::-1])
+    high = np.clip(np.ceil(np.maximum(start, end) + radius + 1.0).astype(int), 0, cover.shape[::-1])
+    window = np.s_[low[1] : high[1], low[0] : high[0]]
+    x = np.arange(low[0], high[0]) + 0.5 - start[0]
+    y = np.arange(low[1], high[1])[:, None] + 0.5 - start[1]
+    along = end - start
+    t = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-6), 0.0, 1.0)
+    painted = np.clip(radius + 0.5 - np.hypot(x - t * along[0], y - t * along[1]), 0.0, 1.0)
+    light[window] += painted * (shade - light[window])
+    cover[window] = np.maximum(cover[window], painted)
