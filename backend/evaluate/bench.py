@@ -6,6 +6,7 @@ Writes `bench.json` and returns a table. Quality of all people and texts is meas
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import platform
 import statistics
@@ -26,8 +27,9 @@ from backend.models import detect
 from backend.models.draft import DraftPuppet
 from backend.reports import versions
 from backend.stages import silent
-from fleximo import moves, take
+from fleximo import moves, rotations, take
 from fleximo.files import write_json
+from fleximo.formats import bvh, import_motion
 from fleximo.planner import RulePlanner
 from fleximo.timing import as_fps
 
@@ -48,6 +50,7 @@ def run(folder: Path, people: Path | None = None) -> dict[str, Any]:
     with _one_thread():
         rows |= _front_stages(photo)
         rows |= _draft(photo)
+        rows |= _importers()
     rows |= _cold(photo)
     document = {"machine": {"cpu": _cpu(), **versions()}, "figures": rows}
     if people is not None:
@@ -75,6 +78,24 @@ def _front_stages(photo: bytes) -> dict[str, dict[str, Any]]:
     }
     detect.release()
     return result
+
+
+def _importers() -> dict[str, dict[str, Any]]:
+    """Ten seconds of motion from files of three kinds."""
+    motion = moves.generate(RulePlanner().plan("a person walks forward for ten seconds"), fps=as_fps(120))[:1200]
+    poses = rotations.to_rotation_vector(motion.rotations.astype(np.float64)).reshape(len(motion), -1)
+    amass, joints = io.BytesIO(), io.BytesIO()
+    np.savez(amass, poses=poses, trans=motion.root.astype(np.float64), mocap_framerate=120.0)
+    np.save(joints, motion.resample(20).joints()[None, :, :22].astype(np.float32))
+    contents = {
+        "import AMASS, 10 s at 120 fps": (amass.getvalue(), 150.0),
+        "import BVH, 10 s at 120 fps, 52 joints": (bvh.to_text(motion).encode(), 400.0),
+        "import T2M-GPT's joints, 10 s": (joints.getvalue(), 100.0),
+    }
+    return {
+        name: _row(_cpu_seconds(lambda content=content: import_motion(content), 5) * 1e3, "ms", bar)
+        for name, (content, bar) in contents.items()
+    }
 
 
 def _draft(photo: bytes) -> dict[str, dict[str, Any]]:

@@ -24,7 +24,6 @@ __all__ = ["BvhFile", "BvhJoint", "is_bvh", "parse_bvh"]
 _MAX_JOINTS = 1000
 _MAX_DEPTH = 200
 _FASTEST_FPS = 240
-_LIMIT_BYTES = 64 * 2**20
 _MAX_HIERARCHY = 2_000_000  # bytes
 _MAX_NUMBERS = 12_000_000  # ten minutes of 160 channels at 120 frames a second
 _TIMES = re.compile(rb"\s*Frames\s*:\s*(\d{1,9})\s+Frame\s+Time\s*:\s*([0-9.eE+-]{1,40})", re.IGNORECASE)
@@ -104,7 +103,7 @@ def parse_bvh(content: bytes, *, what: str = "BVH file") -> BvhFile:
 
     Rates above 240 frames a second are thinned out to a rate below. Raises `FleximoError` that names what is amiss.
     """
-    check_size(len(content), what, limit=_LIMIT_BYTES)
+    check_size(len(content), what)
     with guarded(what):
         split = re.search(rb"^\s*MOTION\b", content, re.MULTILINE | re.IGNORECASE)
         if split is None or split.start() > _MAX_HIERARCHY:

@@ -11,7 +11,7 @@ import pytest
 
 from fleximo import FleximoError, Motion
 from fleximo import rotations as rot
-from fleximo.formats import Imported, import_motion, read_motion, save_motion, sniff
+from fleximo.formats import Imported, bvh, import_motion, read_motion, save_motion, sniff
 from fleximo.rig import DEFAULT_RIG
 from tests.fleximo import motion_files as files
 
@@ -262,3 +262,44 @@ def test_a_folder_of_nothing_and_no_file_are_told(tmp_path: Path) -> None:
         import_motion(tmp_path / "absent.npz")
     with pytest.raises(FleximoError, match="up axis"):
         import_motion(files.amass(files.truth()), up="x")
+
+
+def rows_of_the_page() -> list[str]:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    table = page.split("## What is read")[1].split("\n\n")[0]
+    return [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")][1:]
+
+
+def test_every_row_of_the_page_is_read(tmp_path: Path) -> None:
+    """Meshes of the rows with meshes have a test of their own; here they are told as such."""
+    clip = files.truth()[:6]
+    joints = files.npy(files.body_joints(clip))
+    mesh = files.torch_file(files.torch.zeros(1, 6890, 3, 4))
+    (tmp_path / "obj").mkdir()
+    (tmp_path / "obj" / "frame000.obj").write_bytes(files.obj_frame(np.zeros((6890, 3))))
+    (tmp_path / "pkl").mkdir()
+    (tmp_path / "pkl" / "0000.pkl").write_bytes(files.joints2smpl_frame(clip, 0))
+    samples: dict[str, tuple[bytes | Path, str]] = {
+        "T2M-GPT": (files.npy(files.body_joints(clip)[None]), "joints, 22"),
+        "T2M-GPT, mesh": (mesh, "wrong_mesh"),
+        "HumanML3D, joints": (joints, "joints, 22"),
+        "HumanML3D, features": (files.features(clip), "HumanML3D features"),
+        "MDM, joints": (files.mdm_results([clip]), "MDM, joints"),
+        "MDM, rotations": (files.mdm_rotations(clip), "MDM, rotations"),
+        "MDM, SMPL parameters": (files.mdm_smpl_params(clip), "MDM, SMPL parameters"),
+        "MoMask": (joints, "joints, 22"),
+        "joints2smpl": (tmp_path / "pkl", "joints2smpl"),
+        "AMASS, SMPL-H": (files.amass(clip), "AMASS, SMPL-H"),
+        "AMASS, SMPL-X": (files.amass(clip, smplx=True), "AMASS, SMPL-X"),
+        "AIST++": (files.aist(clip), "AIST++, SMPL"),
+        "BVH": (bvh.to_text(clip).encode(), "BVH, 52 joints"),
+        "SMPL meshes": (tmp_path / "obj", "wrong_mesh"),
+        "Fleximo": (clip.to_bytes(), "Fleximo"),
+    }
+    assert rows_of_the_page() == list(samples)
+    for name, (source, kind) in samples.items():
+        try:
+            told = import_motion(source).kind
+        except FleximoError as error:
+            told = error.code
+        assert told == kind, name
