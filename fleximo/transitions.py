@@ -25,6 +25,7 @@ Heading = tuple[float, float, float]  # x, z in m and yaw in radians of a stance
 _SIDES = ("left", "right")
 _HAIR_M, _HAIR_RAD = 0.01, np.radians(4.0)  # less than this a planted foot does not correct
 _STEP_M = 0.045
+_ON_HINGE_RAD = np.radians(2.0)
 
 
 def moved(motion: Motion, to: Heading) -> Motion:
@@ -65,19 +66,25 @@ def inertialise(before: Motion, after: Motion, seconds: float = 0.4) -> Motion:
     last = before.rotations[-1].astype(np.float64)
     previous = before.rotations[-2].astype(np.float64) if len(before) > 1 else last
     q = after.rotations.astype(np.float64)
-    second = q[min(1, len(after) - 1)]
-    offset = rot.to_rotation_vector(rot.multiply(rot.conjugate(q[0]), last))
-    speed_before = rot.to_rotation_vector(rot.multiply(rot.conjugate(previous), last)) * fps
-    speed_after = rot.to_rotation_vector(rot.multiply(rot.conjugate(q[0]), second)) * fps
-    q[:count] = rot.multiply(
-        q[:count], rot.from_rotation_vector(_decay(offset, speed_before - speed_after, count, seconds, fps))
-    )
+    step_before = rot.multiply(rot.conjugate(previous), last)
+    step_after = rot.multiply(rot.conjugate(q[0]), q[min(1, len(after) - 1)])
+    # Where `after` would have been at the last frame of `before`, had it gone on like that.
+    earlier = rot.multiply(q[0], rot.conjugate(step_after))
+    offset = rot.multiply(rot.conjugate(earlier), last)
+    speed_after = rot.rotate(rot.conjugate(offset), rot.to_rotation_vector(step_after)) * fps
+    speed = rot.to_rotation_vector(step_before) * fps - speed_after
+    bend = rot.from_rotation_vector(_decay(rot.to_rotation_vector(offset), speed, count, seconds, fps))
+    q[:count] = rot.multiply(q[:count], bend)
     for side in _SIDES:
         elbow = after.rig.index(f"{side}_elbow")
-        q[:count, elbow] = on_elbow_hinge(q[:count, elbow], side)
+        given = np.concatenate((last[None, elbow], after.rotations[:count, elbow].astype(np.float64)))
+        # Elbows that were off the hinge before (solved from positions that bend them backwards) would jump onto it.
+        if rot.angle_between(given, on_elbow_hinge(given, side)).max() < _ON_HINGE_RAD:
+            q[:count, elbow] = on_elbow_hinge(q[:count, elbow], side)
     root = after.root.astype(np.float64)
-    gap = before.root[-1] - root[0]
-    drift = (before.root[-1] - before.root[-2] if len(before) > 1 else 0.0) - (root[min(1, len(after) - 1)] - root[0])
+    step = root[min(1, len(after) - 1)] - root[0]
+    gap = before.root[-1] - (root[0] - step)
+    drift = (before.root[-1] - before.root[-2] if len(before) > 1 else 0.0) - step
     root[:count] += _decay(gap, np.asarray(drift) * fps, count, seconds, fps)
     return Motion(rot.continuous(rot.normalise(q)), root, after.fps, after.contacts, after.rig)
 
