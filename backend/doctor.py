@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend import weights
+from backend.llm import language_model_set_up
 from fleximo.client import Client
 from fleximo.data_folder import data_folder
 from fleximo.errors import FleximoError
@@ -60,7 +61,7 @@ def examine() -> list[Check]:
     torch = importlib.util.find_spec("torch") is not None
     checks.append(Check("torch", True, "there" if torch else "absent: not needed by the draft"))
     checks.append(Check("GPU driver", True, "found" if shutil.which("nvidia-smi") else "none: the draft needs none"))
-    checks += [*_weights(), _data_folder(), _server(), _blender()]
+    checks += [*_weights(), _language_model(), _data_folder(), _server(), _blender()]
     return checks
 
 
@@ -90,6 +91,14 @@ def _weights() -> list[Check]:
         elif state != "absent":
             checks.append(Check(f"weights {name}", True, _STATES[state]))
     return checks
+
+
+def _language_model() -> Check:
+    try:
+        named = language_model_set_up()
+    except FleximoError as error:
+        return Check("language model", False, error.message, error.remedy)
+    return Check("language model", True, f"{named} (not asked now)" if named else "none: the rules plan")
 
 
 def _data_folder() -> Check:

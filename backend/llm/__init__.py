@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from backend.llm.endpoint import Endpoint, EndpointSettings
-from backend.llm.local import LocalModel
+from backend.llm.local import LocalModel, check_folder
 from backend.llm.template import Messages, messages, outline_in
 from fleximo.errors import FleximoError, Notice
 from fleximo.plan import MotionPlan
 from fleximo.planner import MAX_TEXT_CHARACTERS, RulePlanner
 from fleximo.planner.outline import outline_schema, plan_from_outline
 
-__all__ = ["LanguageModel", "LanguageModelPlanner", "planner_from_folder", "planner_over_http"]
+__all__ = ["LanguageModel", "LanguageModelPlanner", "language_model_set_up", "planner_from_folder", "planner_over_http"]
 
 LIMIT_S = 10.0  # for the whole answer
 
@@ -70,6 +70,20 @@ def _by_rules(text: str, reason: FleximoError) -> MotionPlan:
         reason.remedy,
     )
     return replace(plan, notices=(notice, *plan.notices))
+
+
+def language_model_set_up(environment: Mapping[str, str] = os.environ) -> str:
+    """Which language model the settings name, empty if none; asks and loads nothing.
+
+    Raises what the planner would raise for settings that cannot work.
+    """
+    if environment.get("FLEXIMO_LLM_URL", "").strip():
+        endpoint = Endpoint(EndpointSettings.from_environment(environment))
+        return f"{endpoint.name} at {endpoint.host}"
+    folder = environment.get("FLEXIMO_LLM_MODEL", "").strip()
+    if folder:
+        check_folder(Path(folder).expanduser())
+    return folder
 
 
 def planner_over_http(environment: Mapping[str, str] = os.environ) -> LanguageModelPlanner:

@@ -63,6 +63,7 @@ class Endpoint:
         self._settings = settings
         self._address = _address(settings)
         self.name = settings.model
+        self.host = self._address.host
 
     def answer(self, messages: Messages, schema: Mapping[str, Any], limit_s: float) -> str:
         """What the model says, within `limit_s` seconds in all; raises `FleximoError` `late` or `llm_unreachable`.

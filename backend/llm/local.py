@@ -15,7 +15,7 @@ from backend.llm.deadline import within
 from backend.llm.template import Messages
 from fleximo.errors import FleximoError
 
-__all__ = ["LocalModel", "release"]
+__all__ = ["LocalModel", "check_folder", "release"]
 
 _MOST_TOKENS = 1024
 _GRACE_S = 1.0  # a model that runs on stops by itself only after it has been given up
@@ -25,12 +25,7 @@ class LocalModel:
     """The instruct model in `folder`. Raises `FleximoError` for a folder that holds none (`llm_not_configured`)."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "config.json").is_file():
-            raise FleximoError(
-                f"{folder} is no folder of a transformers model: it holds no config.json.",
-                code="llm_not_configured",
-                remedy="Set FLEXIMO_LLM_MODEL to the folder of an instruct model.",
-            )
+        check_folder(folder)
         self._tokenizer, self._model = _loaded(folder.resolve())
         self.name = folder.name
 
@@ -71,6 +66,16 @@ class LocalModel:
                 **tokens, max_new_tokens=min(_MOST_TOKENS, room - asked), max_time=limit_s + _GRACE_S
             )
         return str(self._tokenizer.decode(made[0, asked:], skip_special_tokens=True))
+
+
+def check_folder(folder: Path) -> None:
+    """Raises `FleximoError` (`llm_not_configured`) where no model can lie; reads none."""
+    if not (folder / "config.json").is_file():
+        raise FleximoError(
+            f"{folder} is no folder of a transformers model: it holds no config.json.",
+            code="llm_not_configured",
+            remedy="Set FLEXIMO_LLM_MODEL to the folder of an instruct model.",
+        )
 
 
 @functools.lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ import pytest
 
 from backend import catalog, pipeline, reports
 from backend.cli import main
+from backend.doctor import examine
 from backend.jobs import tasks
 from backend.jobs.records import DONE, FAILED, Task
 from backend.server.schemas import PlannerName
@@ -127,6 +128,25 @@ def test_plan_and_motion_ask_the_planner_chosen(
     assert "planner_fallback: " in told and "cannot be reached" in told
     assert main(["plan", "she nods", "--planner", "magic"]) == 1
     assert "rules, llm, local" in capsys.readouterr().err
+
+
+def test_the_doctor_tells_which_model_is_set_up(
+    configured: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def told() -> str:
+        [line] = [check.sentence() for check in examine() if check.name == "language model"]
+        return line
+
+    for name in ("URL", "MODEL", "KEY"):
+        monkeypatch.delenv(f"FLEXIMO_LLM_{name}", raising=False)
+    assert told() == "ok   language model: none: the rules plan"
+    configured("http://127.0.0.1:9")  # where nobody answers, and nobody is asked
+    assert told() == "ok   language model: small at 127.0.0.1:9 (not asked now)"
+    configured("127.0.0.1:9")
+    assert told().startswith("FIX  language model: FLEXIMO_LLM_URL is no http")
+    monkeypatch.delenv("FLEXIMO_LLM_URL")
+    monkeypatch.setenv("FLEXIMO_LLM_MODEL", str(tmp_path))
+    assert "holds no config.json" in told() and KEY not in told()
 
 
 def test_a_key_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
