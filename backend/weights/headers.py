@@ -1,61 +1,27 @@
 """What tensors a file holds, told from its header alone: names and shapes, never values.
 
-Reads safetensors and PyTorch's zip files (as data, by `fleximo.formats`, so without torch), and compares with the
-manifests of the lock file. Knows no bundles.
+Reads safetensors and PyTorch's zip files (as data, by `fleximo.formats`, so without torch). Knows no models.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.weights.manifest import Shapes
 from fleximo.errors import FleximoError
 from fleximo.formats.pickle_machine import AllowList, Machine, StandIn
 from fleximo.formats.pickles import NUMPY
 
-__all__ = ["Manifest", "Shapes", "matches", "shapes_of"]
-
-Shapes = dict[str, tuple[int, ...]]
+__all__ = ["shapes_of"]
 
 _MAX_HEADER_BYTES = 32 << 20  # the largest header of the lock file's files is below 1 MB
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
-_COMPUTED = "position_ids"  # older files carry this buffer, newer ones do not; its values are 0, 1, 2, ...
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """Which tensors a model has: all those whose name begins with one of `tops`, `tensors` in number."""
-
-    tops: tuple[str, ...]
-    tensors: int
-    sha256: str  # over the lines "name shape", sorted
-
-    @classmethod
-    def of(cls, shapes: Mapping[str, tuple[int, ...]]) -> Manifest:
-        """The manifest of a model with these tensors."""
-        tops = tuple(sorted({name.partition(".")[0] for name in shapes}))
-        return cls(tops, len(shapes), _fingerprint(shapes))
-
-
-def matches(shapes: Mapping[str, tuple[int, ...]], manifest: Manifest) -> bool:
-    """Whether the tensors of `manifest` are in the file, perhaps beside others and below a common prefix."""
-    starts = {"", *(f"{name.partition('.')[0]}." for name in shapes)}
-    for start in starts:
-        inner = {name.removeprefix(start): shape for name, shape in shapes.items() if name.startswith(start)}
-        chosen = {
-            name: shape
-            for name, shape in inner.items()
-            if name.partition(".")[0] in manifest.tops and not name.endswith(_COMPUTED)
-        }
-        if len(chosen) == manifest.tensors and _fingerprint(chosen) == manifest.sha256:
-            return True
-    return False
 
 
 def shapes_of(path: Path) -> Shapes | None:
@@ -68,11 +34,6 @@ def shapes_of(path: Path) -> Shapes | None:
         return _of_safetensors(path, int.from_bytes(start, "little"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile, FleximoError):
         return None
-
-
-def _fingerprint(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    lines = sorted(f"{name} {'x'.join(map(str, shape))}\n" for name, shape in shapes.items())
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _of_safetensors(path: Path, length: int) -> Shapes | None:

@@ -20,8 +20,9 @@ import numpy as np
 from backend.stages import Progress, silent
 from backend.weights.archive import find_member, open_archive
 from backend.weights.convert import convert
-from backend.weights.headers import Shapes, matches, shapes_of
+from backend.weights.headers import shapes_of
 from backend.weights.lock import LockedBundle, LockedFile, locked
+from backend.weights.manifest import Shapes, matches
 from backend.weights.pull import claimed, make
 from backend.weights.store import available, clear_stand_ins, file_sha256, write_record
 from fleximo.errors import FleximoError

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
 
-from backend.weights.headers import Manifest
+from backend.weights.manifest import Manifest
 from fleximo.errors import FleximoError
 
 __all__ = ["Licence", "LockedBundle", "LockedFile", "Setup", "locked", "locked_bundles", "setups"]

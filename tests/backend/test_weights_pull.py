@@ -23,9 +23,10 @@ from backend import model_commands, weights
 from backend.cli import build_parser, main
 from backend.weights import lock, overview, store
 from backend.weights.fetch import Patience
-from backend.weights.headers import Manifest, matches, shapes_of
+from backend.weights.headers import shapes_of
 from backend.weights.imports import import_weights
 from backend.weights.lock import Licence, LockedBundle, LockedFile
+from backend.weights.manifest import Manifest, matches
 from backend.weights.pull import pull, to_fetch
 from backend.weights.tokens import hub_tokens, save_token, token_file
 from fleximo import FleximoError
@@ -294,6 +295,10 @@ def test_tensors_are_known_beside_others_and_below_a_prefix(prefix: str) -> None
     changed = dict(shapes)
     changed[prefix + "conv_in.weight"] = (3, 4)
     assert not matches(changed, manifest(**UNET))
+
+
+def test_a_header_made_to_cost_time_costs_none() -> None:
+    assert not matches({f"{i}.x": (1,) for i in range(200_000)}, manifest(**POSE))
 
 
 def test_the_released_manifests_know_the_released_layouts() -> None:
