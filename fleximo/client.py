@@ -350,8 +350,10 @@ class Client:
 
     # --- the kinds of jobs, from start to end
 
-    def plan(self, text: str, *, seed: int = 0, progress: Progress | None = None) -> MotionPlan:
-        done = self.wait(self.submit({"kind": "plan", "text": text, "seed": seed}).id, progress)
+    def plan(self, text: str, *, planner: str = "rules", seed: int = 0, progress: Progress | None = None) -> MotionPlan:
+        """The plan of a text; `planner` llm or local asks the language model in the server's settings."""
+        request = {"kind": "plan", "text": text, "planner": planner, "seed": seed}
+        done = self.wait(self.submit(request).id, progress)
         return MotionPlan.from_json(json.loads(self.result(done.id)))
 
     def motion(
@@ -369,9 +371,13 @@ class Client:
         points: Mapping[str, tuple[float, float] | None] | None = None,
         choose: int | tuple[float, float] | None = None,
         stature_m: float = 1.70,
+        lens_degrees: float | None = None,
         progress: Progress | None = None,
     ) -> Person:
-        """The person in the photo; `points` set by hand, `choose` one of several by index or by a point on it."""
+        """The person in the photo; `points` set by hand, `choose` one of several by index or by a point on it.
+
+        `lens_degrees` is the angle of view of the photo's longer side, where EXIF does not tell it.
+        """
         marks = None if points is None else {name: None if p is None else list(p) for name, p in points.items()}
         request = {
             "kind": "detect",
@@ -379,6 +385,7 @@ class Client:
             "points": marks,
             "choose": list(choose) if isinstance(choose, tuple) else choose,
             "stature_m": stature_m,
+            "lens_degrees": lens_degrees,
         }
         done = self.wait(self.submit(request).id, progress)
         return Person.from_json(json.loads(self.result(done.id)))

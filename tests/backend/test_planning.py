@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +16,7 @@ from backend.doctor import examine
 from backend.jobs import tasks
 from backend.jobs.records import DONE, FAILED, Task
 from backend.server.schemas import PlannerName
-from fleximo import FleximoError, Motion, MotionPlan
+from fleximo import Cancelled, FleximoError, Motion, MotionPlan, RenderJob
 from fleximo.camera_fit import legs_in_frame
 from tests.backend.llm_server import openai, serving
 
@@ -171,15 +172,22 @@ def test_what_the_owner_knows_of_the_photo_counts(tmp_path: Path, capsys: pytest
         assert words in capsys.readouterr().err
 
 
-def test_lens_stature_height_and_pitch_reach_the_camera(tmp_path: Path) -> None:
+def test_lens_stature_height_and_pitch_reach_the_camera(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    jobs: list[RenderJob] = []
+
+    def stop(job: RenderJob, *_: Any, **__: Any) -> None:
+        jobs.append(job)
+        raise Cancelled
+
+    monkeypatch.setattr(pipeline, "render_job", stop)
+
     def camera(**given: float) -> tuple[float, float, float]:
         """Focal length in px, height in m and pitch in degrees."""
-        import numpy as np
-
-        request = pipeline.Request(photo=ANNA.read_bytes(), text="she nods", **SMALL, **given)
-        found = pipeline.animate(request, tmp_path).job.camera
+        with pytest.raises(Cancelled):
+            pipeline.animate(pipeline.Request(photo=ANNA.read_bytes(), text="she nods", **SMALL, **given), tmp_path)
+        found = jobs[-1].camera
         rotation, shift = found.world_to_camera[0, :3, :3], found.world_to_camera[0, :3, 3]
-        return float(found.K[0, 0]), float(-(rotation.T @ shift)[1]), float(np.degrees(np.arcsin(-rotation[2, 1])))
+        return float(found.K[0, 0]), float(-(rotation.T @ shift)[1]), math.degrees(math.asin(-rotation[2, 1]))
 
     plain = camera()
     assert camera(lens_degrees=60.0)[0] < 0.7 * plain[0]
