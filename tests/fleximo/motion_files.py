@@ -19,6 +19,7 @@ from fleximo import Motion, moves
 from fleximo import rotations as rot
 from fleximo.formats import humanml
 from fleximo.planner import RulePlanner
+from tests.fixtures.synthetic_body import Body, make_body
 
 # SMPL-X's jaw and eyes lie between the body and the hands.
 _JAW_AND_EYES = 9
@@ -71,20 +72,24 @@ def z_up(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     return rot.multiply(back, motion.rotations[:, 0].astype(np.float64)), rot.rotate(back, motion.root.astype(float))
 
 
-def amass(motion: Motion, *, smplx: bool = False, parts: bool = False) -> bytes:
-    """AMASS' .npz, of SMPL-H or SMPL-X (with its other spelling of the rate)."""
+def amass(
+    motion: Motion, *, smplx: bool = False, parts: bool = False, betas: Any = (), origin: Any = (0.0, 0.22, 0.0)
+) -> bytes:
+    """AMASS' .npz, of SMPL-H or SMPL-X (with its other spelling of the rate); `origin` of SMPL above its pelvis, m."""
     poses = axis_angles(motion, 55 if smplx else 52)
     pelvis, places = z_up(motion)
     poses[:, :3] = rot.to_rotation_vector(pelvis)
-    trans = places - np.array([0.0, -0.22, 0.0])
+    trans = places + np.asarray(origin)
+    shape = np.zeros(16)
+    shape[: len(betas)] = betas
     frames = len(motion)
     if not smplx:
         return npz(
-            poses=poses, trans=trans, betas=np.zeros(16), dmpls=np.zeros((frames, 8)), gender=np.array(b"male"),
+            poses=poses, trans=trans, betas=shape, dmpls=np.zeros((frames, 8)), gender=np.array(b"male"),
             mocap_framerate=np.array(float(motion.fps)),
         )  # fmt: skip
     fields: dict[str, Any] = {
-        "trans": trans, "betas": np.zeros(16), "gender": np.array("female"), "surface_model_type": np.array("smplx"),
+        "trans": trans, "betas": shape, "gender": np.array("female"), "surface_model_type": np.array("smplx"),
         "mocap_frame_rate": np.array(float(motion.fps)), "root_orient": poses[:, :3], "pose_body": poses[:, 3:66],
         "pose_jaw": poses[:, 66:69], "pose_eye": poses[:, 69:75], "pose_hand": poses[:, 75:],
     }  # fmt: skip
@@ -236,6 +241,18 @@ def body_model(arrays: dict[str, Any], *, as_chumpy: tuple[str, ...] = ("v_templ
         buffer = io.BytesIO()
         _Python2(buffer, protocol=2).dump(content)
     return buffer.getvalue()
+
+
+def mesh(motion: Motion, betas: Any = ()) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (T,6890,3) and joints (T,24,3) of the synthetic body that moves as `motion`."""
+    local = np.concatenate((motion.rotations[:, :22], np.broadcast_to(rot.IDENTITY, (len(motion), 2, 4))), axis=1)
+    vertices, joints = body().skin(local.astype(np.float64), motion.root.astype(np.float64), betas)
+    return vertices.astype(np.float32), joints
+
+
+@cache
+def body() -> Body:
+    return make_body()
 
 
 def obj_frame(vertices: np.ndarray) -> bytes:
