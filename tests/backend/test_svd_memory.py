@@ -41,8 +41,19 @@ def networks(unet: dict, vae: dict, encoder: dict) -> list:
     ]
 
 
-def fitted(gib: float, *, size: tuple[int, int] = SIZE, allow: bool = False, frames: int = 73) -> MemoryPlan:
-    return plan_memory(SVD_XT_COSTS, free=gib * GIB, size=size, frames=frames, window=72, chunk=8, smaller_window=allow)
+def fitted(
+    gib: float, *, size: tuple[int, int] = SIZE, allow: bool = False, frames: int = 73, batched: bool = True
+) -> MemoryPlan:
+    return plan_memory(
+        SVD_XT_COSTS,
+        free=gib * GIB,
+        size=size,
+        frames=frames,
+        window=72,
+        chunk=8,
+        batched=batched,
+        smaller_window=allow,
+    )
 
 
 def test_the_table_is_what_the_released_networks_take() -> None:
@@ -116,6 +127,10 @@ def test_a_smaller_window_is_taken_only_with_leave() -> None:
     with pytest.raises(FleximoError) as refused:
         fitted(2.0, allow=True)
     assert refused.value.remedy == "Choose a smaller size."
+
+
+def test_both_branches_go_in_one_call_only_when_asked() -> None:
+    assert fitted(80).batched and not fitted(80, batched=False).batched and not fitted(24).batched
 
 
 def test_short_clips_and_small_pictures_take_less() -> None:

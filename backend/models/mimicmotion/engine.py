@@ -92,7 +92,8 @@ class MimicMotion:
 
     def _plan(self, job: RenderJob, settings: Settings, networks: Networks, place: Workplace | None) -> MemoryPlan:
         """The plan of an earlier attempt at this job, so that it goes on with the same bits; else for what is free."""
-        frames = 1 + job.frames[1] - job.frames[0]
+        changes = place is not None and place.previous is not None  # then the whole clip is held
+        frames = 1 + (len(job.signal.track) if changes else job.frames[1] - job.frames[0])
         if settings.parity and frames < settings.window:
             raise FleximoError(
                 f"Parity mode needs a clip of at least {settings.window - 1} frames; this one has {frames - 1}.",
@@ -110,6 +111,7 @@ class MimicMotion:
             frames=frames,
             window=settings.window,
             chunk=settings.decode_chunk,
+            batched=settings.batched_guidance and not settings.parity,
             smaller_window=settings.smaller_window,
             bytes_per_value=networks.dtype.itemsize,
         )

@@ -61,7 +61,7 @@ def sampling_plan(
         guidance=settings.guidance_per_frame(frames),
         guided_steps=settings.guided_steps(),
         single_branch=not settings.parity,
-        batched=batched and not settings.parity,
+        batched=batched,
     )
 
 
@@ -105,7 +105,9 @@ class Rendering:
             self._keep(latents)
         else:
             self._pace.skip(self.plan.cost)
-        return self._decoded(latents)
+        video = self._decoded(latents)
+        self.progress(1.0, "rendered")
+        return video
 
     @property
     def key(self) -> str:

@@ -7,7 +7,6 @@ a plan is carried out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -108,28 +107,30 @@ def plan_memory(
     frames: int,
     window: int,
     chunk: int,
+    batched: bool = False,
     smaller_window: bool = False,
     bytes_per_value: int = 2,
 ) -> MemoryPlan:
     """The first plan, from the roomiest to the thriftiest, that fits into `free` bytes (None: not known, any fits).
 
-    `size` (W, H) px, `frames` of the clip with the reference. A smaller window changes the picture, so it is only
-    taken when `smaller_window` allows it. Raises `FleximoError` (`not_enough_memory`) when nothing fits.
+    `size` (W, H) px, `frames` of the clip with the reference. `batched`: both branches of guidance in one call if that
+    fits too. A smaller window changes the picture, so it is only taken when `smaller_window` allows it. Raises
+    `FleximoError` (`not_enough_memory`) when nothing fits.
     """
 
     window = min(window, frames)
     windows = [window, *(shorter for shorter in _WINDOWS if shorter < window)] if smaller_window else [window]
     # A chunk is shortened only where everything that keeps the picture is spared already.
-    rungs = [(True, False, False, chunk), (False, False, False, chunk), (False, True, False, chunk)]
+    rungs = [(True, False, False, chunk)] if batched else []
+    rungs += [(False, False, False, chunk), (False, True, False, chunk)]
     rungs += [(False, True, True, chunk >> n) for n in range(chunk.bit_length())]
     thriftiest = None
     for length in windows:
-        for batched, stage_offload, block_offload, seen in rungs:
-            plan = MemoryPlan(batched, stage_offload, block_offload, seen, length, {})
+        for both, stage_offload, block_offload, seen in rungs:
+            plan = MemoryPlan(both, stage_offload, block_offload, seen, length, {})
             plan = replace(plan, peaks=_peaks(costs, plan, size, frames, bytes_per_value))
-            # Batching gains little; it is worth memory that nobody misses.
-            if plan.peak + _RESERVE <= (math.inf if free is None else free) * (0.5 if batched else 1.0):
-                return replace(plan, batched=batched and free is not None)
+            if free is None or plan.peak + _RESERVE <= free:
+                return plan
             thriftiest = plan
     assert thriftiest is not None and free is not None
     raise _does_not_fit(thriftiest, free, size, smaller_window)
