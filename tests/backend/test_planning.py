@@ -15,6 +15,7 @@ from backend.cli import main
 from backend.doctor import examine
 from backend.jobs import tasks
 from backend.jobs.records import DONE, FAILED, Task
+from backend.models import detect
 from backend.server.schemas import PlannerName
 from fleximo import Cancelled, FleximoError, Motion, MotionPlan, RenderJob
 from fleximo.camera_fit import legs_in_frame
@@ -33,6 +34,12 @@ def bust(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with PIL.Image.open(ANNA) as photo:
         photo.crop((0, 0, photo.width, round(photo.height * 0.56))).save(path, quality=95)
     return path
+
+
+@pytest.fixture(autouse=True)
+def warm_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading the key-point models for each run would take most of the tests' time."""
+    monkeypatch.setattr(detect, "release", lambda: None)
 
 
 @pytest.fixture
