@@ -28,7 +28,8 @@ def convert(source: Path, target: Path) -> None:
     try:
         state = torch.load(source, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, ValueError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
-        raise _bad(source, f"it cannot be read ({str(error).strip().splitlines()[0][:120]})") from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise _bad(source, f"it cannot be read ({reason[:120]})") from None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise _bad(source, "it is no flat dictionary of tensors")
     if not {"unet", "pose_net"} <= by_network(state).keys():
