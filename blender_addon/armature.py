@@ -6,6 +6,7 @@ the world instead, and `rest_quaternions` is the difference between the two. `sa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from typing import Any
 
 import bpy
@@ -19,7 +20,7 @@ from fleximo.rig import Rig
 
 from . import axes, compat
 
-__all__ = ["CONTACTS", "bone_names", "build_armature", "key_motion", "rest_heads", "rest_quaternions"]
+__all__ = ["CONTACTS", "bone_names", "build_armature", "key_motion", "key_steps", "rest_heads", "rest_quaternions"]
 
 # Animated custom properties of the root bone: whether the toes stand still on the floor. An animator may change them.
 CONTACTS = ("left_toe_planted", "right_toe_planted")
@@ -153,29 +154,59 @@ def key_motion(armature: Any, motion: Motion, frame_start: int, action_name: str
     One key per frame and channel, linear, typed GENERATED, so that the dope sheet tells them from keys made by hand.
     `motion.fps` must be the scene's rate; the armature's former action is kept in the file.
     """
+    for _ in key_steps(lambda: armature, motion, frame_start, action_name):
+        pass
+    return armature.animation_data.action
+
+
+def key_steps(
+    look_up: Callable[[], Any], motion: Motion, frame_start: int, action_name: str
+) -> Generator[float, None, None]:
+    """`key_motion` a bone at a time; yields how much is done, 0..1.
+
+    `look_up` gives the armature at every step, because undo and file loading replace it. Steps that are stopped leave
+    the armature with its former action.
+    """
+    armature = look_up()
     names = bone_names(armature, motion.rig)
-    former = armature.animation_data.action if armature.animation_data else None
-    if former is not None:
-        former.use_fake_user = True
-    action, channels = compat.new_action(action_name, armature)
-    frames = np.arange(frame_start, frame_start + len(motion))
     rests = rest_quaternions(armature, names)
-    local = axes.quaternions_to_blender(motion.rotations.astype(np.float64))
-    # A bone's own rotation is the joint's rotation seen from the bone's rest axes.
-    basis = rot.continuous(rot.multiply(rot.multiply(rot.conjugate(rests), local), rests))
-    for joint, name in enumerate(names):
-        path = f'pose.bones["{name}"].rotation_quaternion'
-        for component in range(4):
-            curve = compat.add_curve(channels, path, component, name)
-            _key(curve, frames, basis[:, joint, component], compat.LINEAR)
-    moved = axes.points_to_blender(motion.root.astype(np.float64)) - rest_heads(armature, names[:1])
-    for component, values in enumerate(rot.rotate(rot.conjugate(rests[0]), moved).T):
-        curve = compat.add_curve(channels, f'pose.bones["{names[0]}"].location', component, names[0])
+    bound = armature.animation_data
+    former = (bound.action.name, bound.action_slot.identifier) if bound and bound.action and bound.action_slot else None
+    action, _ = compat.new_action(action_name, armature)
+    own, done = action.name, False
+    frames = np.arange(frame_start, frame_start + len(motion))
+    try:
+        for joint, name in enumerate(names):
+            channels = compat.channels_of(look_up())
+            local = axes.quaternions_to_blender(motion.rotations[:, joint].astype(np.float64))
+            # A bone's own rotation is the joint's rotation seen from the bone's rest axes.
+            basis = rot.multiply(rot.multiply(rot.conjugate(rests[joint]), local), rests[joint])
+            basis = rot.continuous(basis[:, None])[:, 0]
+            path = f'pose.bones["{name}"].rotation_quaternion'
+            for component in range(4):
+                _key(compat.add_curve(channels, path, component, name), frames, basis[:, component], compat.LINEAR)
+            yield (joint + 1) / len(names)
+        _key_root(compat.channels_of(look_up()), names[0], motion, frames, rests[0], rest_heads(look_up(), names[:1]))
+        done = True
+    finally:
+        armature = look_up()
+        if not done:
+            if former is not None:
+                compat.assign_action(armature, *former)
+            bpy.data.actions.remove(bpy.data.actions[own])
+    if former is not None:
+        bpy.data.actions[former[0]].use_fake_user = True
+
+
+def _key_root(channels: Any, name: str, motion: Motion, frames: Any, rest: Any, head: Any) -> None:
+    """Where the root goes, and which toes are planted."""
+    moved = axes.points_to_blender(motion.root.astype(np.float64)) - head
+    for component, values in enumerate(rot.rotate(rot.conjugate(rest), moved).T):
+        curve = compat.add_curve(channels, f'pose.bones["{name}"].location', component, name)
         _key(curve, frames, values, compat.LINEAR)
     for contact, values in zip(CONTACTS, motion.contacts.T):
-        curve = compat.add_curve(channels, f'pose.bones["{names[0]}"]["{contact}"]', 0, names[0])
+        curve = compat.add_curve(channels, f'pose.bones["{name}"]["{contact}"]', 0, name)
         _key(curve, frames, values, compat.CONSTANT)
-    return action
 
 
 def _key(curve: Any, frames: Any, values: Any, interpolation: int) -> None:

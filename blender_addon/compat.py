@@ -15,6 +15,8 @@ __all__ = [
     "GENERATED",
     "LINEAR",
     "add_curve",
+    "assign_action",
+    "channels_of",
     "new_action",
     "sequencer_scene",
     "set_keys",
@@ -41,6 +43,19 @@ def new_action(name: str, animated: Any) -> tuple[Any, Any]:
     binding.action, binding.action_slot = action, slot
     strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
     return action, strip.channelbag(slot, ensure=True)
+
+
+def assign_action(animated: Any, name: str, slot: str) -> None:
+    """Lets the action called `name` drive the object by its slot with that identifier."""
+    action = bpy.data.actions[name]
+    animated.animation_data.action = action
+    animated.animation_data.action_slot = action.slots[slot]
+
+
+def channels_of(animated: Any) -> Any:
+    """The channels by which the object's own action drives it."""
+    binding = animated.animation_data
+    return binding.action.layers[0].strips[0].channelbag(binding.action_slot, ensure=True)
 
 
 def add_curve(channels: Any, path: str, index: int, group: str) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
 from fleximo import moves
 from fleximo.errors import FleximoError, Notice
@@ -27,7 +28,9 @@ from ..preferences import preferences, server_folder
 from ..session import Report, Task
 from .base import LEAVES_FILE, TaskOperator
 
-__all__ = ["CLASSES"]
+__all__ = ["CLASSES", "landing_steps"]
+
+_SAME_BODY_M = 0.001
 
 
 def _take_for_text(context: Any, text: str, seed: int) -> Any:
@@ -140,23 +143,37 @@ class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
             plan = yield from wish.planned(report)
             return plan, moves.generate(plan, fps=fps, rig=DEFAULT_RIG, progress=report)
 
-        def land(made: tuple[MotionPlan, Motion]) -> str:
+        def land(made: tuple[MotionPlan, Motion]) -> Generator[float, None, str]:
             plan, motion = made
-            scene, landed = properties.find_take(uid)
-            landed.plan = json.dumps(plan.to_json())
-            _key_on_take(scene, landed, motion)
+            yield from landing_steps(uid, motion)
+            properties.find_take(uid)[1].plan = json.dumps(plan.to_json())
             return f"{len(motion)} frames of motion: {_told(plan)}"
 
         return Task(self.kind, f"Motion of {take.name}", work, land)
 
 
-def _key_on_take(scene: Any, take: Any, motion: Motion) -> None:
-    if take.armature is None or scene.objects.get(take.armature.name) != take.armature:
+def landing_steps(uid: str, motion: Motion) -> Generator[float, None, None]:
+    """Keys `motion` on the take's armature, a bone at a time; on a new one where it has none of that body yet.
+
+    `motion.fps` must be the scene's rate. Steps that are stopped leave the take with its former motion.
+    """
+    scene, take = properties.find_take(uid)
+    if not _fits(scene, take.armature, motion):
         take.armature = armature.build_armature(motion.rig, take.name, scene)
-    armature.key_motion(take.armature, motion, take.frame_start, take.name)
+        properties.show_only(scene)
+    yield from armature.key_steps(lambda: properties.find_take(uid)[1].armature, motion, take.frame_start, take.name)
+    scene, take = properties.find_take(uid)
     properties.forget_fit(take)
     take.frame_end = take.frame_start + len(motion) - 1
     scene.frame_end = max(scene.frame_end, take.frame_end)
+
+
+def _fits(scene: Any, candidate: Any, motion: Motion) -> bool:
+    """Whether the armature is in the scene and has the motion's body."""
+    if candidate is None or scene.objects.get(candidate.name) != candidate:
+        return False
+    own = sampling.rig_of(candidate)
+    return bool(np.abs(own.rest_offsets - motion.rig.rest_offsets).max() < _SAME_BODY_M)
 
 
 CLASSES = (FLEXIMO_OT_plan, FLEXIMO_OT_generate_motion)

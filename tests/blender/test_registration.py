@@ -12,7 +12,8 @@ bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 
 OPERATORS = (
     "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
-    "start_server stop_server add_take duplicate_take remove_take live_puppet copy_diagnostics"
+    "start_server stop_server add_take duplicate_take remove_take live_puppet "
+    "import_motion export_motion copy_diagnostics"
 ).split()
 
 
