@@ -36,7 +36,7 @@ class Patience:
     """How long a silent server is waited for, and how often in a row a fault may happen without any progress."""
 
     timeout_s: float = 30.0
-    tries: int = 5
+    tries: int = 4
     wait_s: float = 1.0  # before the second try; doubled each time
 
 

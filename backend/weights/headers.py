@@ -11,15 +11,16 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from backend.weights.manifest import Shapes
 from fleximo.errors import FleximoError
 from fleximo.formats.pickle_machine import AllowList, Machine, StandIn
 from fleximo.formats.pickles import NUMPY
 
-__all__ = ["shapes_of"]
+__all__ = ["is_onnx", "shapes_of"]
 
+_ONNX_GRAPH = 7  # the field of ModelProto
 _MAX_HEADER_BYTES = 32 << 20  # the largest header of the lock file's files is below 1 MB
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
@@ -34,6 +35,37 @@ def shapes_of(path: Path) -> Shapes | None:
         return _of_safetensors(path, int.from_bytes(start, "little"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile, FleximoError):
         return None
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether a file is an ONNX model, whole: its outermost fields end where the file ends, and one is a graph."""
+    fields = set()
+    with open(path, "rb") as file:
+        size = path.stat().st_size
+        while file.tell() < size:
+            tag = _varint(file)
+            if tag is None:
+                return False
+            length = _varint(file) if tag & 7 in (0, 2) else None  # ONNX has numbers and messages at the top, no more
+            if length is None:
+                return False
+            if tag & 7 == 2:
+                file.seek(length, 1)
+            fields.add(tag >> 3)
+        return file.tell() == size and _ONNX_GRAPH in fields
+
+
+def _varint(file: BinaryIO) -> int | None:
+    """A number as protocol buffers write it; None if there is none."""
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = file.read(1)
+        if not byte:
+            return None
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    return None
 
 
 def _of_safetensors(path: Path, length: int) -> Shapes | None:

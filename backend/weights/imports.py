@@ -20,7 +20,7 @@ import numpy as np
 from backend.stages import Progress, silent
 from backend.weights.archive import find_member, open_archive
 from backend.weights.convert import convert
-from backend.weights.headers import shapes_of
+from backend.weights.headers import is_onnx, shapes_of
 from backend.weights.lock import LockedBundle, LockedFile, locked
 from backend.weights.manifest import Shapes, matches
 from backend.weights.pull import claimed, make
@@ -262,6 +262,8 @@ def _check_content(file: LockedFile, path: Path) -> None:
     good = not start.lstrip().lower().startswith((b"<!doctype", b"<html"))
     if file.name.endswith(".npy"):
         good = good and _is_statistics(path)
+    elif file.name.endswith(".onnx"):
+        good = good and is_onnx(path)
     elif file.name.endswith(".json"):
         try:
             json.loads(path.read_bytes())

@@ -89,14 +89,14 @@ class LockedBundle:
         return next((file for file in self.files if file.name == name), None)
 
     def missing(self, present: set[str]) -> list[str]:
-        """The required files that `present` lacks, alternatives counted."""
+        """The required files that `present` lacks; where a part of their alternative is there, the rest of that."""
         lacking = []
         for file in self.files:
             if file.required and file.name not in present:
                 others = [other.name for other in self.files if file.name in other.replaces]
-                if not others or not set(others) <= present:
-                    lacking.append(file.name)
-        return lacking
+                rest = [other for other in others if other not in present]
+                lacking += [file.name] if rest == others else rest
+        return list(dict.fromkeys(lacking))
 
 
 @dataclass(frozen=True)

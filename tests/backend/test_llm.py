@@ -234,9 +234,9 @@ def drip_body(handler: Handler) -> None:
 def test_a_late_answer_is_given_up_in_time(answer: Answer) -> None:
     started = time.monotonic()
     words = fallback(planned(answer, limit_s=0.6))
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 5.0
     assert "did not answer within 0.6 s" in words and "Ask again" in words
-    waited = time.monotonic() + 3.0
+    waited = time.monotonic() + 10.0
     while any(thread.name == "fleximo-deadline" for thread in threading.enumerate()):
         assert time.monotonic() < waited, "the thread that asked is still waiting"
         time.sleep(0.01)
@@ -249,7 +249,7 @@ def test_the_second_question_is_within_the_same_limit() -> None:
 
     started = time.monotonic()
     assert "within 0.6 s" in fallback(planned(refuse_slowly, never, limit_s=0.6))
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 5.0
 
 
 def test_nobody_there_is_left_to_the_rules() -> None:

@@ -108,7 +108,7 @@ def test_a_model_that_does_not_stop_is_late(tmp_path: Path) -> None:
     made = planner(make_model(tmp_path, ["and", "so", "on"], room=100_000), limit_s=0.3)
     started = time.monotonic()
     assert "did not answer within 0.3 s" in fallback(made)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 5.0
 
 
 def test_a_model_that_cannot_read_the_question_is_left_to_the_rules(tmp_path: Path) -> None:

@@ -356,15 +356,33 @@ def test_a_hint_keeps_models_apart_that_have_the_same_tensors(monkeypatch: pytes
 
 
 def test_a_single_file_survives_the_one_it_came_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    know(monkeypatch, file("model.onnx", size=len(CONTENT), sha256=SUM))
+    content = b"\x08\x07" + b"\x3a\xa0\x1f" + bytes(4000)  # version 7, a graph of 4000 bytes
+    know(monkeypatch, file("model.onnx", size=len(content), sha256=hashlib.sha256(content).hexdigest()))
     download = tmp_path / "weird name (1).onnx"
-    download.write_bytes(CONTENT)
+    download.write_bytes(content)
     import_weights("thing", download)
     download.unlink()
     assert weights.bundle("thing").state == "verified"
-    (tmp_path / "model.onnx").write_text("<!DOCTYPE html><html>please confirm")
-    with pytest.raises(FleximoError, match=r"is no model\.onnx"):
-        import_weights("thing", tmp_path / "model.onnx")
+    for wrong in (
+        b"<!DOCTYPE html><html>please confirm",
+        b"# Read me",
+        content[:-1],
+        content + b"\x08",
+        b"\x08\x07",
+        b"",
+    ):
+        download.write_bytes(wrong)
+        with pytest.raises(FleximoError, match=r"is no model\.onnx"):
+            import_weights("thing", download, as_file="model.onnx")
+    assert weights.bundle("thing").state == "verified"
+
+
+def test_what_is_missing_fits_what_is_there(tmp_path: Path) -> None:
+    known = weights.locked("mimicmotion")
+    assert known.missing(set()) == ["mimicmotion.safetensors"]
+    assert known.missing({"pose_net.safetensors"}) == ["unet.safetensors"]
+    assert known.missing({"pose_net.safetensors", "unet.safetensors"}) == []
+    assert known.missing({"mimicmotion.safetensors"}) == []
 
 
 def archive(path: Path, **members: bytes) -> Path:
