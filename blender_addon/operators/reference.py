@@ -5,6 +5,7 @@ Detection is the server's; the camera is fitted inside Blender.
 
 # mypy: disable-error-code="valid-type"
 
+import json
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from fleximo.errors import FleximoError
 from fleximo.files import read_bytes
 from fleximo.job import blob_digest
 from fleximo.person import Person
+from fleximo.plan import MotionPlan
+from fleximo.upper_body import plan_for
 
 from .. import camera, photo, properties, remote, shot
 from ..preferences import server_folder
@@ -101,9 +104,19 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
             scene, landed = properties.find_take(uid)
             shot.store_person(landed, person, digest)
             _fit(scene, landed)
-            return f"The person in {photo_path(landed).name} was found; the camera is fitted to the photo."
+            found = f"The person in {photo_path(landed).name} was found; the camera is fitted to the photo."
+            return f"{found} {_motion_told(landed, person)}".strip()
 
         return Task(self.kind, f"Looking at the photo of {take.name}", work, land, asks_server=True)
+
+
+def _motion_told(take: Any, person: Person) -> str:
+    """What to do where the take's motion was planned for legs that the photo does not show."""
+    if not take.plan:
+        return ""
+    plan = MotionPlan.from_json(json.loads(take.plan))
+    fits = plan_for(plan, person) is plan
+    return "" if fits else "It shows no feet: press Generate Motion again for a motion of the upper body."
 
 
 class FLEXIMO_OT_fit_camera(FleximoOperator, bpy.types.Operator):

@@ -105,8 +105,12 @@ def test_a_photo_without_feet_is_planned_for(addon: Any, scene: Any, anna: Perso
     take = addon("properties").add_take(scene)
     assert bpy.ops.fleximo.plan(text="a woman walks and waves") == {"FINISHED"}
     assert json.loads(take.plan)["segments"][0]["move"] == "walk"
-    addon("shot").store_person(take, replace(anna, confidence=confidence), "0" * 64)
+    bust = replace(anna, confidence=confidence)
+    told = addon("operators.reference")._motion_told
+    assert told(take, anna) == "" and "press Generate Motion again" in told(take, bust)
+    addon("shot").store_person(take, bust, "0" * 64)
     assert bpy.ops.fleximo.generate_motion() == {"FINISHED"}
+    assert told(take, bust) == ""
     document = json.loads(take.plan)
     assert [segment["move"] for segment in document["segments"]] == ["idle", "wave"]
     assert "Walk: arms only" in addon("properties").live().message
