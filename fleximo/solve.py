@@ -31,6 +31,7 @@ _ANKLES = tuple(BODY_JOINTS.index(f"{side}_ankle") for side in _SIDES)
 _TOE_HEIGHT_M = 0.02  # the default rig's toe joint, standing
 _THICKEST_SOLE_M = 0.05
 _OFF_FLOOR_M = 0.08  # stances further from it than bones a twentieth too long would put them are not on the floor
+_OTHER_NECK_RAD = np.radians(20.0)  # against the chest; nobody hangs his head more for half of a clip
 _FRAMES_TO_FIT = 100  # tell the lengths of the bones well enough
 _TIP_OVER_FLOOR_M = 0.005  # the default rig's toe tip, standing
 
@@ -103,13 +104,32 @@ def _ball_height_m(rig: Rig) -> float:
     return float(rig.rest_offsets[rig.index("left_foot"), 1] - heel)
 
 
+def _looking_ahead(rig: Rig, places: FloatArray) -> Rig:
+    """`rig` with the neck's bone laid so that the head is level half of the time, if it is another skeleton's.
+
+    In SMPL's, and so HumanML3D's, the head's joint lies before the neck's rather than above it: on the default rig's
+    bone the same positions mean somebody who stares at the floor.
+    """
+    left, right = (places[:, BODY_JOINTS.index(f"{side}_shoulder")] for side in _SIDES)
+    ahead = rot.unit(rot.cross(left - right, np.array([0.0, 1.0, 0.0])))
+    offsets, head = rig.rest_offsets.astype(np.float64), rig.index("head")
+    lean = {}
+    for name, below in (("head", "neck"), ("neck", "spine3")):
+        bone = places[:, BODY_JOINTS.index(name)] - places[:, BODY_JOINTS.index(below)]
+        lean[name] = float(np.median(np.arctan2((bone * ahead).sum(axis=-1), bone[:, 1])))
+    hung = lean["head"] - lean["neck"] - np.arctan2(offsets[head, 2], offsets[head, 1])
+    if hung > _OTHER_NECK_RAD:
+        offsets[head] = np.linalg.norm(offsets[head]) * np.array([0.0, np.cos(lean["head"]), np.sin(lean["head"])])
+    return rig.with_offsets(offsets)
+
+
 def _fitted_rig(places: FloatArray, planted: BoolArray) -> Rig:
     """The default rig with the bones seen in `places` (T,22,3) m, and feet that lie flat where toes are `planted`.
 
     Other skeletons have the ankle lower over the toes, or the toe joint on the floor itself: with feet of the default
     rig they would sink in.
     """
-    rig = rig_from_positions(DEFAULT_RIG, places[:: 1 + len(places) // _FRAMES_TO_FIT])
+    rig = _looking_ahead(rig_from_positions(DEFAULT_RIG, places[:: 1 + len(places) // _FRAMES_TO_FIT]), places)
     toes, ankles = places[:, _TOES, 1], places[:, _ANKLES, 1]
     if not planted.any() or not 0.0 <= (height := float(np.median(toes[planted]))) <= _THICKEST_SOLE_M:
         return rig

@@ -95,6 +95,8 @@ def test_published_clips(name: str, labelled: bool) -> None:
     assert twist_steps(found).max() <= 30.0
     assert stance_speeds(found).max() <= 3.0 < stance_speeds(free).max()
     assert found.contacts.mean() > 0.5
+    face = rot.rotate(found.world_rotations()[:, found.rig.index("head")], np.array([0.0, 0.0, 1.0]))
+    assert abs(np.median(np.degrees(np.arcsin(face[:, 1])))) < 10.0  # people look ahead, not at the floor
     assert np.percentile(found.positions("left_heel", "right_heel")[..., 1], 1.0) > -0.025
 
 
