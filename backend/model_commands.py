@@ -94,7 +94,7 @@ def _pulled(names: list[str]) -> Result:
 
 _TOLD = {
     "verified": "whole, and by its sums what was published",
-    "unverified": "whole; unverified, for no sum is published for at least one file",
+    "unverified": "whole; unverified: `fleximo models verify` tells which file has no published sum or differs from it",
     "stand_in": "stand-ins made by the test script",
 }
 

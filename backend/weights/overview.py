@@ -51,8 +51,8 @@ def bundle_rows() -> list[dict[str, Any]]:
 def verify(name: str) -> list[dict[str, Any]]:
     """Reads every file of a bundle again: its sum, and whether it is still what was put there.
 
-    State of each: "verified", "unverified" (no sum is published for it), "altered" (not the file that was put there,
-    or not the published one), "stand_in", or "missing".
+    State of each: "verified", "unverified" (no sum is published for it), "differs" (from the published file, as another
+    precision does), "altered" (no longer what was put there), "stand_in", or "missing".
     """
     known = locked(name)
     folder = models_folder() / name
@@ -78,7 +78,7 @@ def _judged(file: LockedFile, digest: str, entry: Mapping[str, Any] | None, orig
     known = entry or {"sha256": digest, "source_sha256": None, "published_sha256": None}
     if is_verified(file, known):
         return "verified"
-    return "altered" if file.sha256 is not None and file.is_whole_download else "unverified"
+    return "differs" if file.sha256 is not None and file.is_whole_download else "unverified"
 
 
 @dataclass(frozen=True)

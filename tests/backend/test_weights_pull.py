@@ -108,6 +108,15 @@ def test_what_was_altered_is_fetched_again(server: BadServer, monkeypatch: pytes
     assert get(server).state == "verified"
 
 
+def test_a_file_that_differs_from_the_published_one_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    know(monkeypatch, file("model.npy", sha256=SUM), file("more.npy"))
+    folder().mkdir(parents=True)
+    for name in ("model.npy", "more.npy"):
+        (folder() / name).write_bytes(b"of another precision")
+    assert [row["state"] for row in overview.verify("thing")] == ["differs", "unverified"]
+    assert weights.bundle("thing").state == "unverified"
+
+
 def test_a_checkpoint_is_converted_and_not_kept(server: BadServer, monkeypatch: pytest.MonkeyPatch) -> None:
     know(monkeypatch, file("model.safetensors", url=server.url, sha256=SUM, convert=CONVERTER))
     assert get(server).state == "verified"
