@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 
 from fleximo.errors import FleximoError
+from fleximo.plan import DIRECTIONS, MAX_SEGMENT_SECONDS, MOVES, SIDES
 
 __all__ = [
     "CLASSES",
@@ -53,6 +54,38 @@ def _is_camera(_take: Any, candidate: Any) -> bool:
     return bool(candidate.type == "CAMERA")
 
 
+_MOVES = tuple((move, move.replace("_", " ").capitalize(), "", number) for number, move in enumerate(MOVES))
+_ANY = ("any", "Any", "As the move usually goes", 0)
+_SIDES = (_ANY, *((side, side.capitalize(), "The person's own", n) for n, side in enumerate(SIDES, start=1)))
+_DIRECTIONS = (
+    _ANY,
+    *((way, way.capitalize(), "As the person sees it", n) for n, way in enumerate(DIRECTIONS, start=1)),
+)
+
+
+class FLEXIMO_PG_segment(bpy.types.PropertyGroup):
+    """One move of a take's plan."""
+
+    text: bpy.props.StringProperty(name="Words", description="The words of the text that this move came from")
+    move: bpy.props.EnumProperty(name="Move", description="What the person does", items=_MOVES)
+    seconds: bpy.props.FloatProperty(
+        name="Seconds",
+        description="How long it lasts",
+        default=2.0,
+        min=0.1,
+        max=MAX_SEGMENT_SECONDS,
+        step=10,
+        precision=1,
+    )
+    repeats: bpy.props.IntProperty(
+        name="Times", description="How often it is done in that time", default=1, min=1, max=200
+    )
+    side: bpy.props.EnumProperty(name="Side", description="Which arm or leg", items=_SIDES)
+    direction: bpy.props.EnumProperty(name="Direction", description="Where to", items=_DIRECTIONS)
+    speed: bpy.props.FloatProperty(name="Speed", description="1 is the move's own pace", default=1.0, min=0.2, max=5.0)
+    layers: bpy.props.StringProperty(description="The moves of other joints laid over it, as JSON", options={"HIDDEN"})
+
+
 class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     """One shot: motion + photo + camera + range + engine + seed, and the job that rendered it last."""
 
@@ -63,6 +96,9 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     )
     seed: bpy.props.IntProperty(name="Seed", description="Another seed, another natural variation", min=0)
     plan: bpy.props.StringProperty(description="The motion plan as JSON")
+    segments: bpy.props.CollectionProperty(type=FLEXIMO_PG_segment, name="Moves", description="The plan, move by move")
+    segment: bpy.props.IntProperty(name="Active move", description="The move whose values are shown", min=0)
+    planned_text: bpy.props.StringProperty(description="The text that the plan was made of")
     armature: bpy.props.PointerProperty(
         type=bpy.types.Object, name="Armature", description="The armature whose motion is rendered", poll=_is_armature
     )
@@ -146,7 +182,7 @@ class FLEXIMO_PG_live(bpy.types.PropertyGroup):
     detail: bpy.props.StringProperty(name="Detail", description="The full text of the last error")
 
 
-CLASSES = (FLEXIMO_PG_take, FLEXIMO_PG_scene, FLEXIMO_PG_live)
+CLASSES = (FLEXIMO_PG_segment, FLEXIMO_PG_take, FLEXIMO_PG_scene, FLEXIMO_PG_live)
 
 
 def attach() -> None:
@@ -186,7 +222,7 @@ def add_take(scene: Any) -> Any:
 
 
 # What a take is made of. The rest follows from it, or belongs to its last render.
-_OF_MOTION = ("text", "seed", "plan", "armature", "frame_start", "frame_end")
+_OF_MOTION = ("text", "seed", "plan", "planned_text", "armature", "frame_start", "frame_end")
 _OF_PHOTO = ("photo", "person", "photo_digest", "warnings", "camera", "framing", "fitted_camera")
 _OF_RENDER = ("engine", "size", "rescale")
 
@@ -202,6 +238,11 @@ def duplicate_take(scene: Any, source: Any, *, motion: bool, photo: bool) -> Any
     # Sizes come first and the photo's own values last: setting those forgets what was measured before.
     for name in (*_OF_RENDER, *(_OF_PHOTO if photo else ()), *(_OF_MOTION if motion else ())):
         setattr(take, name, getattr(source, name))
+    if motion:
+        for segment in source.segments:
+            copy = take.segments.add()
+            for name in ("text", "move", "seconds", "repeats", "side", "direction", "speed", "layers"):
+                setattr(copy, name, getattr(segment, name))
     if motion and photo:
         take.fit = source.fit
     show_only(scene)

@@ -14,7 +14,7 @@ from typing import Any
 from fleximo.errors import FleximoError, Notice
 from fleximo.timing import frame_count
 
-__all__ = ["DIRECTIONS", "MOVES", "SIDES", "MotionPlan", "Segment"]
+__all__ = ["DIRECTIONS", "MAX_SEGMENT_SECONDS", "MOVES", "SIDES", "MotionPlan", "Segment"]
 
 MOVES: tuple[str, ...] = tuple(
     "idle walk run march wave jump jumping_jacks squat lunge kneel dance spin_dance clap sit_down stand_up kick "

@@ -23,10 +23,10 @@ from fleximo.planner import RulePlanner
 from fleximo.rig import DEFAULT_RIG
 from fleximo.upper_body import plan_for
 
-from .. import armature, properties, remote, sampling
+from .. import armature, plan_list, properties, remote, sampling
 from ..preferences import preferences, server_folder
 from ..session import Report, Task
-from .base import LEAVES_FILE, TaskOperator
+from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 
 __all__ = ["CLASSES", "landing_steps"]
 
@@ -40,7 +40,7 @@ def _take_for_text(context: Any, text: str, seed: int) -> Any:
         take.text = text
     if seed >= 0:
         take.seed = seed
-    if not take.text.strip():
+    if not (take.text.strip() or plan_list.has_plan(take)):
         raise FleximoError("There is no text.", remedy="Write what the person does, such as: a man waves.")
     return take
 
@@ -108,10 +108,76 @@ class FLEXIMO_OT_plan(TaskOperator, bpy.types.Operator):
         wish, uid = _Wish.of(take), take.uid
 
         def land(plan: MotionPlan) -> str:
-            properties.find_take(uid)[1].plan = json.dumps(plan.to_json())
+            plan_list.show_plan(properties.find_take(uid)[1], plan)
             return _told(plan)
 
         return Task(self.kind, f"Plan of {take.name}", wish.planned, land)
+
+
+_EDITS = (
+    ("add", "Add", "Add a move after the active one", 0),
+    ("remove", "Remove", "Remove the active move", 1),
+    ("up", "Earlier", "Move the active one up", 2),
+    ("down", "Later", "Move the active one down", 3),
+    ("split", "Split", "Cut the active move in two of half the length", 4),
+)
+
+
+class FLEXIMO_OT_edit_plan(FleximoOperator, bpy.types.Operator):
+    """Change the list of moves"""
+
+    bl_idname = "fleximo.edit_plan"
+    bl_label = "Edit Plan"
+    bl_options = CHANGES_FILE
+
+    edit: bpy.props.EnumProperty(name="Edit", description="What is done to the list", items=_EDITS)
+
+    @classmethod
+    def description(cls, _context: Any, given: Any) -> str:
+        return {name: told for name, _, told, _ in _EDITS}[given.edit]
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if properties.active_take(context.scene) is None:
+            return cls.refuse("Add a take first")
+        return True
+
+    def act(self, context: Any) -> str:
+        take = properties.active_take(context.scene)
+        rows, at = take.segments, take.segment
+        if not plan_list.has_plan(take):
+            rows.clear()
+            take.plan, take.planned_text, at = "", take.text, -1
+        if self.edit == "add":
+            rows.add().move = "idle"
+            rows.move(len(rows) - 1, min(at + 1, len(rows) - 1))
+            at += 1
+        elif not 0 <= at < len(rows):
+            raise FleximoError("No move is chosen in the list.", remedy="Press Plan, or add a move.")
+        elif self.edit == "remove":
+            rows.remove(at)
+        elif self.edit == "split":
+            _split(rows, at)
+        else:
+            to = at + (1 if self.edit == "down" else -1)
+            rows.move(at, min(max(to, 0), len(rows) - 1))
+            at = to
+        take.segment = min(max(at, 0), max(len(rows) - 1, 0))
+        return ""
+
+
+def _split(rows: Any, at: int) -> None:
+    """Two rows of half the length in the place of one, with its repeats shared out."""
+    half = rows[at].seconds / 2.0
+    if half < 0.1:
+        raise FleximoError(f"A move of {2 * half:.1f} s is too short to be cut.")
+    rows.add()
+    rows.move(len(rows) - 1, at + 1)
+    first, second = rows[at], rows[at + 1]
+    for name in ("text", "move", "side", "direction", "speed", "layers"):
+        setattr(second, name, getattr(first, name))
+    first.seconds = second.seconds = half
+    first.repeats, second.repeats = max(1, -(-first.repeats // 2)), max(1, first.repeats // 2)
 
 
 class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
@@ -135,18 +201,19 @@ class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
 
     def prepare(self, context: Any) -> Task:
         take = _take_for_text(context, self.text, self.seed)
+        made_by_hand = plan_list.plan_of(take) if plan_list.has_plan(take) else None
         wish, fps, uid = _Wish.of(take), sampling.scene_fps(context.scene), take.uid
 
         def work(report: Report) -> Generator[None, None, tuple[MotionPlan, Motion]]:
             report(0.0, "Making the motion")
             yield
-            plan = yield from wish.planned(report)
+            plan = made_by_hand or (yield from wish.planned(report))
             return plan, moves.generate(plan, fps=fps, rig=DEFAULT_RIG, progress=report)
 
         def land(made: tuple[MotionPlan, Motion]) -> Generator[float, None, str]:
             plan, motion = made
             yield from landing_steps(uid, motion)
-            properties.find_take(uid)[1].plan = json.dumps(plan.to_json())
+            plan_list.show_plan(properties.find_take(uid)[1], plan)
             return f"{len(motion)} frames of motion: {_told(plan)}"
 
         return Task(self.kind, f"Motion of {take.name}", work, land)
@@ -176,4 +243,4 @@ def _fits(scene: Any, candidate: Any, motion: Motion) -> bool:
     return bool(np.abs(own.rest_offsets - motion.rig.rest_offsets).max() < _SAME_BODY_M)
 
 
-CLASSES = (FLEXIMO_OT_plan, FLEXIMO_OT_generate_motion)
+CLASSES = (FLEXIMO_OT_plan, FLEXIMO_OT_edit_plan, FLEXIMO_OT_generate_motion)

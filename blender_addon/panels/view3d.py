@@ -5,12 +5,13 @@ from typing import Any
 
 import bpy
 
-from .. import live_puppet, properties
+from .. import live_puppet, plan_list, properties
 
 __all__ = ["CLASSES"]
 
 _LETTER_PX, _BORDER_PX = 6.6, 64.0  # of the interface's font, and what icon and margins take of a line, at scale 1
 _FEWEST_LETTERS = 20
+_PLAN_EDITS = {"add": "ADD", "remove": "REMOVE", "up": "TRIA_UP", "down": "TRIA_DOWN", "split": "MOD_EDGESPLIT"}
 
 
 class _Sidebar:
@@ -27,6 +28,14 @@ class FLEXIMO_UL_takes(bpy.types.UIList):
         row.label(text="", icon="ARMATURE_DATA" if take.armature else "BLANK1")
         row.label(text="", icon="OUTLINER_OB_CAMERA" if take.fitted_camera else "BLANK1")
         row.label(text="", icon="CHECKMARK" if take.video else "BLANK1")
+
+
+class FLEXIMO_UL_segments(bpy.types.UIList):
+    def draw_item(self, _ctx: Any, layout: Any, _owner: Any, row: Any, _icon: Any, _where: Any, _name: Any) -> None:
+        line = layout.row(align=True)
+        line.label(text=row.move.replace("_", " ").capitalize())
+        line.label(text="" if row.side == "any" else row.side)
+        line.prop(row, "seconds", text="", emboss=False)
 
 
 class FLEXIMO_PT_takes(_Sidebar, bpy.types.Panel):
@@ -101,6 +110,22 @@ class _TakePanel(_Sidebar):
         raise NotImplementedError
 
 
+def _draw_plan(layout: Any, take: Any) -> None:
+    """The moves, as long as they belong to the text."""
+    if not plan_list.has_plan(take):
+        return
+    row = layout.row()
+    row.template_list("FLEXIMO_UL_segments", "", take, "segments", take, "segment", rows=3)
+    column = row.column(align=True)
+    for edit, icon in _PLAN_EDITS.items():
+        column.operator("fleximo.edit_plan", text="", icon=icon).edit = edit
+    if 0 <= take.segment < len(take.segments):
+        chosen = take.segments[take.segment]
+        column = layout.column(align=True)
+        for name in ("move", "seconds", "repeats", "side", "direction", "speed"):
+            column.prop(chosen, name)
+
+
 class FLEXIMO_PT_motion(_TakePanel, bpy.types.Panel):
     bl_idname = "FLEXIMO_PT_motion"
     bl_label = "Motion"
@@ -111,6 +136,7 @@ class FLEXIMO_PT_motion(_TakePanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("fleximo.plan", icon="PRESET")
         row.operator("fleximo.generate_motion", icon="ARMATURE_DATA")
+        _draw_plan(layout, take)
         row = layout.row(align=True)
         row.operator("fleximo.import_motion", icon="IMPORT")
         row.operator("fleximo.export_motion", icon="EXPORT")
@@ -173,6 +199,7 @@ class FLEXIMO_PT_server(_Sidebar, bpy.types.Panel):
 
 CLASSES = (
     FLEXIMO_UL_takes,
+    FLEXIMO_UL_segments,
     FLEXIMO_PT_takes,
     FLEXIMO_PT_motion,
     FLEXIMO_PT_photo,

@@ -13,7 +13,7 @@ bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 OPERATORS = (
     "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
-    "import_motion export_motion copy_diagnostics"
+    "import_motion export_motion edit_plan copy_diagnostics"
 ).split()
 
 
@@ -75,7 +75,7 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
         def __getattr__(self, name: str) -> Any:
             if name in ("row", "column", "box"):
                 return lambda **_: self
-            return lambda *given, **_: self.asked.append((name, given))
+            return lambda *given, **_: self.asked.append((name, given)) or SimpleNamespace()
 
     def draw(kind: Any) -> list[tuple[str, Any]]:
         recorder = Recorder()
@@ -99,6 +99,7 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
         take.photo, take.warnings = str(len(live.error)), live.error
         asked += [entry for kind in panels for entry in draw(kind)]
     take.photo = ""
+    bpy.ops.fleximo.plan(text="a man waves, then bows")
     asked += [entry for kind in panels for entry in draw(kind)]
     operators = {given[0].removeprefix("fleximo.") for name, given in asked if name.startswith("operator")}
     assert operators == set(OPERATORS)
