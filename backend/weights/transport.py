@@ -157,10 +157,12 @@ def _proxy(scheme: str) -> str | None:
 
 
 def _is_private_literal(host: str) -> bool:
-    try:
+    """Whether a host that only the proxy will resolve is private by its spelling, 2130706433 for 127.0.0.1 included."""
+    with contextlib.suppress(OSError):
+        return not _is_public(ipaddress.IPv4Address(socket.inet_aton(host)))
+    with contextlib.suppress(ValueError):
         return not _is_public(ipaddress.ip_address(host))
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+    return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
 
 
 class _PinnedConnection(http.client.HTTPConnection):

@@ -6,6 +6,9 @@ import hashlib
 import ipaddress
 import random
 import socket
+import ssl
+import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,11 @@ CONTENT = np.random.default_rng(3).bytes(200_000)
 SUM = hashlib.sha256(CONTENT).hexdigest()
 QUICK = Patience(timeout_s=0.25, tries=4, wait_s=0.0)
 TOKEN = "hf_secretsecretsecret"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {})
 
 
 @pytest.fixture
@@ -257,6 +265,49 @@ def test_the_address_that_was_checked_is_the_one_that_is_used(
         assert reply.status == 200
     assert asked.count("models.example") == 1
     assert all(ipaddress.ip_address(host) for host in asked if host != "models.example")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://10.0.0.1/x", "https://2130706433/x", "https://[::1]/x", "https://a.internal/x"]
+)
+def test_a_proxy_is_not_asked_for_private_hosts(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "http://127.0.0.1:9"})
+    with (
+        pytest.raises(FleximoError) as caught,
+        transport.opened(url, {}, token=None, policy=PUBLIC, timeout_s=1.0),
+    ):
+        pass
+    assert caught.value.code == "refused_address"
+
+
+def test_a_proxy_gets_its_own_login_and_never_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def answer() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                heard.append(connection.recv(4096))
+                connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+
+        listener = threading.Thread(target=answer)
+        listener.start()
+        login = f"http://someone:password@127.0.0.1:{proxy.getsockname()[1]}"
+        monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": login})
+        with (
+            pytest.raises(transport.ConnectionLost) as caught,
+            transport.opened("https://models.example/x", {}, token=TOKEN, policy=PUBLIC, timeout_s=2.0),
+        ):
+            pass
+        listener.join()
+    assert heard[0].startswith(b"CONNECT models.example:443") and b"Proxy-Authorization: Basic " in heard[0]
+    assert TOKEN.encode() not in heard[0]
+    assert "password" not in str(caught.value)
+
+
+def test_certificates_are_checked() -> None:
+    settings = transport._tls()
+    assert settings.verify_mode == ssl.CERT_REQUIRED and settings.check_hostname
 
 
 def test_redirects_end(server: BadServer, tmp_path: Path) -> None:
