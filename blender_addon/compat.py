@@ -14,6 +14,7 @@ __all__ = [
     "CONSTANT",
     "GENERATED",
     "LINEAR",
+    "active_strip",
     "add_curve",
     "assign_action",
     "channels_of",
@@ -84,6 +85,12 @@ def sequencer_scene(context: Any) -> Any:
     if workspace.sequencer_scene is None:
         workspace.sequencer_scene = context.scene
     return workspace.sequencer_scene
+
+
+def active_strip(context: Any) -> Any:
+    """The strip that is chosen in the sequencer that the user looks at, None where there is none."""
+    editor = sequencer_scene(context).sequence_editor
+    return None if editor is None else editor.active_strip
 
 
 def strips_of(scene: Any) -> Any:

@@ -14,7 +14,7 @@ from fleximo.errors import FleximoError
 from . import compat
 from .preferences import stored_path
 
-__all__ = ["PROVENANCE", "free_channel", "insert_video"]
+__all__ = ["PROVENANCE", "free_channel", "insert_video", "provenance_of"]
 
 PROVENANCE = "fleximo"  # the strip's custom property: JSON with take, job, seed and files
 _MOST_CHANNELS = 128
@@ -62,7 +62,9 @@ def insert_video(scene: Any, path: Path, *, start: int, frames: int, name: str, 
 
 
 def provenance_of(strip: Any) -> dict[str, Any]:
-    """What `insert_video` wrote on a strip, empty for strips of others."""
+    """What `insert_video` wrote on a strip, empty for strips of others and for None."""
+    if strip is None:
+        return {}
     try:
         document = json.loads(strip.get(PROVENANCE, "{}"))
     except (TypeError, ValueError):

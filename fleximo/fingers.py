@@ -17,7 +17,7 @@ from fleximo.arrays import FloatArray
 from fleximo.limbs import mirrored
 from fleximo.rig import FINGERS
 
-__all__ = ["HAND_SHAPES", "HandShape", "finger_names", "finger_rotations", "shape_rotations"]
+__all__ = ["HAND_SHAPES", "HandShape", "curled", "finger_names", "finger_rotations", "shape_rotations"]
 
 _DIP_OF_PIP = 2.0 / 3.0
 _LAG_SECONDS = 0.08  # fingers trail the wrist by 2-3 frames
@@ -51,13 +51,30 @@ def finger_names(side: str) -> tuple[str, ...]:
     return tuple(f"{side}_{finger}{segment}" for finger in FINGERS for segment in (1, 2, 3))
 
 
-def shape_rotations(name: str, side: str) -> FloatArray:
-    """Local rotations (15,4) of the fingers of the `side` hand in the shape called `name`.
+def curled(curl: float, spread_degrees: float) -> HandShape:
+    """A hand between open (`curl` 0) and a fist (1), its fingers fanned by `spread_degrees` each.
+
+    >>> curled(0.5, 0.0).knuckle[0]
+    37.0
+    """
+    start, end = HAND_SHAPES["open"], HAND_SHAPES["fist"]
+
+    def between(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(x + curl * (y - x) for x, y in zip(a, b))
+
+    i, m, r, p = between(start.knuckle, end.knuckle)
+    i2, m2, r2, p2 = between(start.middle, end.middle)
+    close, under, bend = between(start.thumb, end.thumb)
+    return HandShape((i, m, r, p), (i2, m2, r2, p2), spread_degrees, (close, under, bend))
+
+
+def shape_rotations(given: str | HandShape, side: str) -> FloatArray:
+    """Local rotations (15,4) of the fingers of the `side` hand in a shape or the one of that name.
 
     >>> shape_rotations("fist", "left").shape
     (15, 4)
     """
-    shape = HAND_SHAPES[name]
+    shape = HAND_SHAPES[given] if isinstance(given, str) else given
     order = ("index", "middle", "ring", "pinky")
     local = []
     for finger in FINGERS:

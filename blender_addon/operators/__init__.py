@@ -1,6 +1,6 @@
 """The operators, by subject. `base` has what they share."""
 
-from . import backend, files, live, motion, reference, render, takes
+from . import backend, edit, files, live, motion, reference, render, takes
 
 __all__ = ["CLASSES"]
 
@@ -8,6 +8,7 @@ CLASSES = (
     *takes.CLASSES,
     *motion.CLASSES,
     *files.CLASSES,
+    *edit.CLASSES,
     *reference.CLASSES,
     *live.CLASSES,
     *render.CLASSES,

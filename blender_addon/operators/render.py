@@ -234,4 +234,50 @@ class FLEXIMO_OT_insert_video(FleximoOperator, bpy.types.Operator):
         return f"{strip.name} lies in channel {strip.channel} from frame {take.rendered_start} on."
 
 
-CLASSES = (FLEXIMO_OT_render, FLEXIMO_OT_render_changed, FLEXIMO_OT_cancel, FLEXIMO_OT_insert_video)
+class FLEXIMO_OT_go_to_source(FleximoOperator, bpy.types.Operator):
+    """Go from the active strip to the take and the armature that it was rendered from"""
+
+    bl_idname = "fleximo.go_to_source"
+    bl_label = "Go to Source"
+    bl_options = CHANGES_FILE
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if not sequencer.provenance_of(compat.active_strip(context)):
+            return cls.refuse("Choose a strip that Fleximo rendered, in the sequencer")
+        return True
+
+    def act(self, context: Any) -> str:
+        strip = compat.active_strip(context)
+        scene, take = properties.find_take(sequencer.provenance_of(strip).get("take", ""))
+        if context.window is not None:
+            context.window.scene = scene
+        scene.fleximo.active = [each.uid for each in scene.fleximo.takes].index(take.uid)
+        scene.frame_set(min(max(scene.frame_current, take.frame_start), take.frame_end))
+        if take.armature is not None:
+            for other in scene.objects:
+                other.select_set(other == take.armature)
+            scene.view_layers[0].objects.active = take.armature
+        return f"{strip.name} was rendered from {take.name}."
+
+
+class FLEXIMO_OT_standard_view(FleximoOperator, bpy.types.Operator):
+    """Show strips in the colours of their files: set the view transform Standard"""
+
+    bl_idname = "fleximo.standard_view"
+    bl_label = "Use Standard"
+    bl_options = CHANGES_FILE
+
+    def act(self, context: Any) -> str:
+        context.scene.view_settings.view_transform = "Standard"
+        return "Strips are shown in the colours of their files."
+
+
+CLASSES = (
+    FLEXIMO_OT_render,
+    FLEXIMO_OT_render_changed,
+    FLEXIMO_OT_cancel,
+    FLEXIMO_OT_insert_video,
+    FLEXIMO_OT_go_to_source,
+    FLEXIMO_OT_standard_view,
+)

@@ -146,6 +146,20 @@ class FLEXIMO_PT_motion(_TakePanel, bpy.types.Panel):
         column.prop(take, "frame_end", text="Last")
 
 
+class FLEXIMO_PT_edit(_TakePanel, bpy.types.Panel):
+    bl_idname = "FLEXIMO_PT_edit"
+    bl_label = "Edit"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        take = properties.active_take(context.scene)
+        return take is not None and take.armature is not None
+
+    def draw_take(self, layout: Any, take: Any) -> None:
+        row = layout.row(align=True)
+        row.operator_menu_enum("fleximo.key_hands", "shape", icon="VIEW_PAN")
+
+
 class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
     bl_idname = "FLEXIMO_PT_photo"
     bl_label = "Photo"
@@ -179,7 +193,14 @@ class FLEXIMO_PT_render(_TakePanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("fleximo.render", icon="RENDER_ANIMATION")
         row.operator("fleximo.render_changed", icon="FILE_REFRESH")
-        layout.operator("fleximo.insert_video", icon="SEQ_SEQUENCER")
+        row = layout.row(align=True)
+        row.operator("fleximo.insert_video", icon="SEQ_SEQUENCER")
+        row.operator("fleximo.go_to_source", icon="LOOP_BACK")
+        shown_with = bpy.context.scene.view_settings.view_transform
+        if take.video and shown_with != "Standard":
+            box = layout.box()
+            draw_text(box, f"The view transform {shown_with} changes the colours of strips.", icon="ERROR")
+            box.operator("fleximo.standard_view")
 
 
 class FLEXIMO_PT_server(_Sidebar, bpy.types.Panel):
@@ -202,6 +223,7 @@ CLASSES = (
     FLEXIMO_UL_segments,
     FLEXIMO_PT_takes,
     FLEXIMO_PT_motion,
+    FLEXIMO_PT_edit,
     FLEXIMO_PT_photo,
     FLEXIMO_PT_render,
     FLEXIMO_PT_server,

@@ -13,7 +13,7 @@ bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 OPERATORS = (
     "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
-    "import_motion export_motion edit_plan copy_diagnostics"
+    "import_motion export_motion edit_plan key_hands go_to_source standard_view copy_diagnostics"
 ).split()
 
 
@@ -99,6 +99,9 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
         take.photo, take.warnings = str(len(live.error)), live.error
         asked += [entry for kind in panels for entry in draw(kind)]
     take.photo = ""
+    take.video = "video.mp4"
+    bpy.ops.fleximo.generate_motion(text="a man bows")
+    assert scene.view_settings.view_transform != "Standard"
     bpy.ops.fleximo.plan(text="a man waves, then bows")
     asked += [entry for kind in panels for entry in draw(kind)]
     operators = {given[0].removeprefix("fleximo.") for name, given in asked if name.startswith("operator")}

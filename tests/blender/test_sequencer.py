@@ -66,3 +66,20 @@ def test_foreign_strips_are_left_alone(addon: Any, scene: Any, clip: Path) -> No
     foreign["fleximo"] = 3  # not ours, whatever it means
     strip = insert(addon, scene, clip)
     assert strip.channel == 5 and not foreign.mute
+
+
+def test_a_strip_leads_back_to_its_take(addon: Any, scene: Any, clip: Path) -> None:
+    assert not bpy.ops.fleximo.go_to_source.poll()
+    for _ in range(2):
+        bpy.ops.fleximo.add_take()
+    bpy.ops.fleximo.generate_motion(text="a man bows")
+    takes = scene.fleximo.takes
+    strip = insert(addon, scene, clip, take=takes[1].uid)
+    scene.fleximo.active = 0
+    scene.sequence_editor.active_strip = strip
+    assert bpy.ops.fleximo.go_to_source() == {"FINISHED"}
+    assert scene.fleximo.active == 1 and takes[1].armature.select_get()
+    gone = insert(addon, scene, clip, take="deleted")
+    scene.sequence_editor.active_strip = gone
+    with pytest.raises(RuntimeError, match="no longer in this file"):
+        bpy.ops.fleximo.go_to_source()
