@@ -142,3 +142,17 @@ def test_how_a_bundle_stands_is_told_without_reading_it(tmp_path: Path, monkeypa
     assert weights.standing("dwpose") == ("unverified", [])
     (folder / "pose.onnx").unlink()
     assert weights.standing("dwpose") == ("incomplete", ["pose.onnx"])
+
+
+@pytest.mark.parametrize("name", make_standin_weights.makers())
+def test_every_stand_in_is_whole_by_the_lock_file(name: str, tmp_path: Path) -> None:
+    assert make_standin_weights.main([name, "--tiny", "--to", str(tmp_path)]) == 0
+    found = weights.bundle(name)
+    assert found.state == "stand_in"
+    tensors = {path for path in found.folder.rglob("*") if path.suffix in (".safetensors", ".onnx", ".npy")}
+    assert tensors <= {found.folder / file.name for file in weights.locked(name).files}
+
+
+def test_the_stand_in_script_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert make_standin_weights.main(["nope", "--to", str(tmp_path)]) == 1
+    assert "Choose one of" in capsys.readouterr().err
