@@ -86,6 +86,19 @@ def a_pose(degrees: float = 45.0) -> dict[str, np.ndarray]:
     return {**legs, **turned(-degrees, "z", "left_shoulder"), **turned(degrees, "z", "right_shoulder")}
 
 
+def bent_elbows(degrees: float = 30.0) -> dict[str, np.ndarray]:
+    """Arms that hang with their forearms held forward."""
+    rest = a_pose(80.0)
+    for side in SIDES:
+        arm = rot.rotate(rest[f"{side}_elbow"], DEFAULT_RIG.rest_offsets[DEFAULT_RIG.index(f"{side}_wrist")])
+        ahead = np.cos(np.radians(degrees)) * rot.unit(arm) + np.sin(np.radians(degrees)) * np.array([0.0, 0.0, 1.0])
+        bend = rot.from_two_vectors(arm, ahead)
+        for joint in DEFAULT_RIG.descendants(f"{side}_elbow"):
+            name = DEFAULT_RIG.joint_names[joint]
+            rest[name] = rot.multiply(bend, rest[name])
+    return rest
+
+
 @dataclass
 class Skeleton:
     """How a program would have written a motion."""
@@ -137,7 +150,8 @@ class Skeleton:
 
     def _add(self, name, joints, parent, theirs, offsets, places, lines, columns) -> None:  # type: ignore[no-untyped-def]
         root = name == joints[0]
-        offset = np.zeros(3) if root else offsets[name]
+        # Position channels replace the offset, as momask's template has it at its root.
+        offset = np.array([7.0, -3.0, 11.0]) * self.placed if root else offsets[name]
         local = theirs[name] if root else rot.multiply(rot.conjugate(theirs[parent[name]]), theirs[name])
         extra = self.between.get(name)
         if extra is not None:

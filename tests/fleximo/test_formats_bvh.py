@@ -30,6 +30,7 @@ PROGRAMS = {
     ),
     "3ds Max biped in A-pose": Skeleton(skeletons.biped(), order="YXZ", rest=skeletons.a_pose()),
     "arms hanging": Skeleton(skeletons.mixamo(), order="XYZ", rest=skeletons.a_pose(85.0)),
+    "elbows bent at rest": Skeleton(skeletons.mixamo(), rest=skeletons.bent_elbows()),
     "Blender's Rigify, Z up": Skeleton(skeletons.rigify(), order="XYZ", per_metre=1.0, z_up=True),
     "Xsens": Skeleton(skeletons.xsens(), order="YXZ"),
     "SMPL's names": Skeleton(SMPL_NAMES, order="ZYX", per_metre=1.0),
