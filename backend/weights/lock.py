@@ -88,6 +88,11 @@ class LockedBundle:
     def file(self, name: str) -> LockedFile | None:
         return next((file for file in self.files if file.name == name), None)
 
+    def is_replaced(self, file: LockedFile, present: set[str]) -> bool:
+        """Whether all that may lie in the place of `file` is there."""
+        others = {other.name for other in self.files if file.name in other.replaces}
+        return bool(others) and others <= present
+
     def missing(self, present: set[str]) -> list[str]:
         """The required files that `present` lacks; where a part of their alternative is there, the rest of that."""
         lacking = []

@@ -102,7 +102,10 @@ def to_fetch(known: LockedBundle, folder: Path) -> dict[str, list[LockedFile]]:
     wanted: dict[str, list[LockedFile]] = {}
     for file in known.files:
         entry = there.get(file.name)
-        right = entry is not None and (file.sha256 is None or is_verified(file, entry))
+        if entry is None:
+            right = file.is_weights and known.is_replaced(file, set(there))
+        else:
+            right = file.sha256 is None or is_verified(file, entry)
         if file.url is not None and not right:
             wanted.setdefault(file.url, []).append(file)
     return wanted

@@ -163,6 +163,16 @@ def test_stand_ins_give_way_to_the_real_files(server: BadServer, monkeypatch: py
     assert not (folder() / "more.onnx").exists()
 
 
+def test_what_lies_in_its_place_is_not_fetched(server: BadServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = file("whole.npy", url=server.url, sha256=SUM)
+    know(monkeypatch, whole, *(file(name, required=False, replaces=("whole.npy",)) for name in ("a.npy", "b.npy")))
+    folder().mkdir(parents=True)
+    (folder() / "a.npy").write_bytes(b"1")
+    assert to_fetch(weights.locked("thing"), folder()) == {server.url: [whole]}
+    (folder() / "b.npy").write_bytes(b"2")
+    assert to_fetch(weights.locked("thing"), folder()) == {}
+
+
 def test_a_bundle_that_nobody_gives_says_how(monkeypatch: pytest.MonkeyPatch, server: BadServer) -> None:
     know(monkeypatch, file("model.onnx"), by_hand="Train it yourself.")
     with pytest.raises(FleximoError, match="Train it yourself"):
