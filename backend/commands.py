@@ -42,10 +42,11 @@ def animate(arguments: argparse.Namespace) -> Result:
         raise FleximoError(
             "Neither a text nor --motion was given.", remedy='Say what the person does, e.g. "she waves".'
         )
+    imported = None if arguments.motion is None else _import(arguments.motion)
     request = pipeline.Request(
         photo=read_bytes(arguments.image),
         text=arguments.text,
-        motion=None if arguments.motion is None else _import(arguments.motion).motion,
+        motion=None if imported is None else imported.motion,
         points=_points(arguments.points),
         detector=arguments.detector,
         choose=arguments.choose,
@@ -56,6 +57,7 @@ def animate(arguments: argparse.Namespace) -> Result:
         size=None if arguments.size is None else parse_size(arguments.size),
         seed=arguments.seed,
         rescale=arguments.rescale,
+        retime=arguments.retime,
         lens_degrees=arguments.lens_degrees,
         stature_m=arguments.stature,
         camera_height_m=arguments.camera_height,
@@ -68,6 +70,9 @@ def animate(arguments: argparse.Namespace) -> Result:
     _check_target(arguments.output, arguments.image, arguments.motion, arguments.points)
     _check_target(arguments.report, arguments.output, arguments.image, arguments.motion, arguments.points)
     document = _animate(request, arguments.output, arguments.keep)
+    for notice in imported.notices if imported is not None else ():
+        document["warnings"].append(notice.code)
+        document["notices"].append(notice.to_json())
     if arguments.report is not None:
         write_json(arguments.report, document)
     return document | {"video": str(arguments.output), "text_output": _told(document, arguments.output)}

