@@ -14,6 +14,7 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
+from fleximo.easing import minimum_jerk
 from fleximo.limbs import mirrored
 from fleximo.rig import FINGERS
 
@@ -113,7 +114,6 @@ def finger_rotations(side: str, seconds: FloatArray, keys: Sequence[tuple[float,
     late = np.clip((times[-1] - seconds) / 0.3, 0.0, 1.0)
     local = seconds[:, None] - delays * late[:, None]  # (T,15)
     low = np.clip(np.searchsorted(times, local, side="right") - 1, 0, len(keys) - 2)
-    x = np.clip((local - times[low]) / np.maximum(times[low + 1] - times[low], 1e-6), 0.0, 1.0)
-    x = x**3 * (10.0 - 15.0 * x + 6.0 * x * x)
+    x = minimum_jerk((local - times[low]) / np.maximum(times[low + 1] - times[low], 1e-6))
     joints = np.arange(15)
     return rot.slerp(shapes[low, joints], shapes[low + 1, joints], x)

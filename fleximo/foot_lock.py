@@ -12,8 +12,8 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import BoolArray, FloatArray
+from fleximo.easing import minimum_jerk
 from fleximo.limbs import into_reach
-from fleximo.moves.easing import minimum_jerk
 from fleximo.posed import Posed
 from fleximo.rig import BODY_JOINTS
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import BoolArray, FloatArray
+from fleximo.easing import smoothstep
 from fleximo.kinematics import two_bone_ik
 from fleximo.rig import Rig
 
@@ -37,17 +38,12 @@ def _without(v: FloatArray, along: FloatArray) -> FloatArray:
     return rot.unit(v - (v * along).sum(axis=-1, keepdims=True) * along)
 
 
-def _ramp(x: FloatArray) -> FloatArray:
-    x = np.clip(x, 0.0, 1.0)
-    return np.asarray(x * x * (3.0 - 2.0 * x))
-
-
 def _collar(reach: FloatArray, length: float, shrug_rad: FloatArray) -> FloatArray:
     """The collar bone (T,4) of a left arm: it rises with a raised arm and follows a reach forward or across."""
     direction = rot.unit(reach)
     elevation = np.degrees(np.arcsin(np.clip(direction[:, 1], -1.0, 1.0)))
     # Scapulo-humeral rhythm: above some 30 degrees a third of the elevation is the shoulder blade's (Inman 1944).
-    lift = np.radians(24.0) * _ramp((elevation + 25.0) / 110.0) + shrug_rad
+    lift = np.radians(24.0) * smoothstep((elevation + 25.0) / 110.0) + shrug_rad
     forward = np.radians(12.0) * np.clip(reach[:, 2] / length, 0.0, 1.0)
     across = np.radians(12.0) * np.clip(-reach[:, 0] / length, 0.0, 1.0)
     return rot.multiply(rot.from_axis_angle(_Z, lift), rot.from_axis_angle(-_Y, forward + across))

@@ -12,6 +12,7 @@ import numpy as np
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
 from fleximo.bones import rig_bones
+from fleximo.easing import smoothstep
 from fleximo.motion import Motion
 from fleximo.posed import Posed
 from fleximo.rig import Rig
@@ -117,5 +118,4 @@ def _touching_wrists(motion: Motion, rig: Rig, pose: Posed) -> dict[str, FloatAr
 def _nearness(span: FloatArray, limits_m: tuple[float, float] = _TOUCH_M) -> FloatArray:
     """(T,1) 1 where the vector `span` (T,N) is shorter than the first limit, 0 beyond the second, smooth between."""
     near, far = limits_m
-    x = np.clip((far - np.linalg.norm(span, axis=-1, keepdims=True)) / (far - near), 0.0, 1.0)
-    return np.asarray(x * x * (3.0 - 2.0 * x))
+    return smoothstep((far - np.linalg.norm(span, axis=-1, keepdims=True)) / (far - near))

@@ -12,6 +12,7 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import BoolArray, FloatArray
+from fleximo.easing import minimum_jerk
 from fleximo.errors import FleximoError
 from fleximo.limbs import LEG, into_reach, leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
@@ -91,8 +92,7 @@ def inertialise(before: Motion, after: Motion, seconds: float = 0.4) -> Motion:
 
 def _eased(x: FloatArray) -> FloatArray:
     """1 to 0 by minimum jerk as `x` goes from 0 to 1."""
-    x = np.clip(x, 0.0, 1.0)
-    return np.asarray(1.0 - x**3 * (10.0 - 15.0 * x + 6.0 * x * x))
+    return np.asarray(1.0 - minimum_jerk(x))
 
 
 def _steps(before: Motion, after: Motion, t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:

@@ -6,8 +6,9 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import BoolArray, FloatArray
+from fleximo.easing import minimum_jerk
 from fleximo.moves.base import SIDES, Cue, Place, Tracks, axes
-from fleximo.moves.easing import ease, envelope, flow, minimum_jerk
+from fleximo.moves.easing import ease, envelope, flow
 from fleximo.moves.flight import lift_heel
 from fleximo.moves.footwork import Step, play_steps
 from fleximo.moves.haste import fullness, restrained

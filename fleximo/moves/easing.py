@@ -12,16 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fleximo.arrays import FloatArray
+from fleximo.easing import minimum_jerk
 
-__all__ = ["bump", "ease", "envelope", "flow", "minimum_jerk", "segment_of", "sway"]
+__all__ = ["bump", "ease", "envelope", "flow", "segment_of", "sway"]
 
 Keys = Sequence[tuple[float, Any]]
-
-
-def minimum_jerk(x: npt.ArrayLike) -> FloatArray:
-    """0..1 with zero speed and acceleration at both ends (Flash & Hogan 1985); clamped outside."""
-    x = np.clip(np.asarray(x, dtype=np.float64), 0.0, 1.0)
-    return np.asarray(x * x * x * (10.0 - 15.0 * x + 6.0 * x * x))
 
 
 def segment_of(t: FloatArray, times: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
+from fleximo.easing import minimum_jerk
 from fleximo.moves.base import SIDES, Tracks, axes
-from fleximo.moves.easing import flow, minimum_jerk, segment_of
+from fleximo.moves.easing import flow, segment_of
 
 __all__ = ["GRAVITY", "Hop", "hermite", "lift_heel", "play_hops"]
 

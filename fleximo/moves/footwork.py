@@ -13,8 +13,9 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import BoolArray, FloatArray
+from fleximo.easing import minimum_jerk
 from fleximo.moves.base import SIDES, Body, Place, Tracks, axes
-from fleximo.moves.easing import flow, minimum_jerk
+from fleximo.moves.easing import flow
 
 __all__ = ["Step", "foothold", "play_steps"]
 

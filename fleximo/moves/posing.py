@@ -14,9 +14,10 @@ import numpy as np
 
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
+from fleximo.easing import minimum_jerk
 from fleximo.limbs import arm_rotations
 from fleximo.moves.base import SIDES, Body, Cue, Tracks, axes
-from fleximo.moves.easing import minimum_jerk, segment_of, sway
+from fleximo.moves.easing import segment_of, sway
 
 __all__ = ["HANGING", "ArmPose", "arm_keys", "pose_arm", "standing"]
 
