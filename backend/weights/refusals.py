@@ -59,8 +59,8 @@ def refusal(status: int, headers: Message, source: Source, *, token_sent: bool) 
         return FleximoError(
             f"{source.host} gives {source.name} only to those who accepted its terms.",
             code="gated",
-            remedy=f"Open {source.page}, accept the terms with the account of your token (it must be allowed to read gated "
-            "repositories), then run the same again.",
+            remedy=f"Open {source.page}, accept the terms with the account of your token, let the token read gated "
+            "repositories, then run the same again.",
         )
     if status in (404, 410):
         return FleximoError(
