@@ -16,6 +16,7 @@ from backend.models.mimicmotion.convert import by_network
 from backend.models.svd.loading import assemble, empty, image_encoder_on_meta, read_tensors, vae_on_meta
 from backend.models.svd.memory import SVD_XT_COSTS, NetworkCosts, scaled_costs
 from backend.models.svd.pose_net import PoseNet
+from backend.models.svd.speed import arrange, compile_blocks
 from backend.models.svd.unet import SVD_XT, PoseUNet, shorten_cross_attention
 from backend.weights import Bundle, bundle
 from fleximo.files import read_json
@@ -67,10 +68,10 @@ class Networks:
         unet_width = self.unet_config["block_out_channels"][0] / SVD_XT["block_out_channels"][0]
         return scaled_costs(weights, unet_width, vae.config.block_out_channels[0] / _VAE_WIDTH)
 
-    def unet(self, *, shortened: bool, by_block: bool = False) -> PoseUNet:
+    def unet(self, *, shortened: bool, by_block: bool = False, compiled: bool = False) -> PoseUNet:
         """With the exact short cut for the one token that it attends to, or as released.
 
-        `by_block`: it lies in the machine's memory, and only the block at work on the device.
+        `by_block`: it lies in the machine's memory, and only the block at work on the device (then not `compiled`).
         """
 
         def load() -> PoseUNet:
@@ -79,6 +80,9 @@ class Networks:
             made = assemble(self._empty_unet(), tensors, name="U-Net", dtype=self.dtype, device=where)
             if shortened:
                 shorten_cross_attention(made)
+            if compiled and not by_block:
+                arrange(made)
+                compile_blocks(made)
             if by_block:
                 made.enable_group_offload(
                     onload_device=self.device,
@@ -88,7 +92,7 @@ class Networks:
                 )
             return made
 
-        return self._once(("unet", shortened, by_block), load)
+        return self._once(("unet", shortened, by_block, compiled), load)
 
     def pose_net(self) -> PoseNet:
         channels = int(self.unet_config["block_out_channels"][0])

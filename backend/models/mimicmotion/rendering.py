@@ -140,7 +140,9 @@ class Rendering:
         conditioning, look = self._conditioning(picture)
         self._enter("denoise", "reading the network")
         device = self.networks.device
-        unet = self.networks.unet(shortened=not self.settings.parity, by_block=self.memory.block_offload)
+        unet = self.networks.unet(
+            shortened=not self.settings.parity, by_block=self.memory.block_offload, compiled=self.settings.compiled
+        )
         steps, spacing = self.settings.schedule
         scheduler = make_scheduler(steps, spacing, self.networks.scheduler_config)
         height, width = conditioning.image_latent.shape[-2:]

@@ -1,0 +1,38 @@
+"""The speed figures: what they are relative to, and that a machine without a GPU says what stays open."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from backend.evaluate import gpu_bench  # noqa: E402
+
+
+def test_the_exact_algorithm_takes_twelve_pflop_at_full_size() -> None:
+    """Two branches of 25 steps over 72 frames and their decoding: 25 x 2 x 230.4 + 72 x 6.94 TFLOP."""
+    assert gpu_bench._exact_flops(gpu_bench.FULL) == pytest.approx(12.02e15, rel=2e-3)
+
+
+def test_a_machine_without_a_gpu_runs_the_small_size_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(gpu_bench.SMALL.settings, steps=3, window=4, overlap=2, decode_chunk=2, decode_overlap=1)
+    small = replace(gpu_bench.SMALL, size=(64, 64), poses=3, settings=settings, matrix=256)
+    monkeypatch.setattr(gpu_bench, "SMALL", small)
+    document = gpu_bench.run(tmp_path, device="cpu")
+    assert json.loads((tmp_path / "gpu_bench.json").read_text()) == document
+    assert not document["full_size"] and "Open: the figures of a full-size render" in document["table"]
+    assert document["limit_s"] == pytest.approx(document["exact_tflop"] / document["matmul_tflops"])
+    reference, ours, fewer, interval = document["ways"]
+    assert reference["times_the_reference"] == 1.0 and reference["way"] == "the reference program's way"
+    for row in (reference, ours):
+        assert row["exact"] and row["of_the_limit"] == pytest.approx(document["limit_s"] / row["seconds"])
+    for row in (fewer, interval):
+        assert not row["exact"] and row["of_the_limit"] is None and row["psnr_db"] is not None
+    assert ours["psnr_db"] is None
+    assert [row["unet_frames"] for row in document["ways"]] == [24, 24, 16, 16]
