@@ -75,6 +75,13 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
         default=None,
         help="1 to 240, also 23.976 or 30000/1001 (default: 30 for the draft, 15 for mimicmotion)",
     )
+    animate.add_argument(
+        "--retime",
+        choices=("flow", "dense", "none"),
+        default="flow",
+        help="for an engine with a frame rate of its own, where --fps is another: find the frames between by optical "
+        "flow (default), let it render every frame (dense), or repeat the nearest (none)",
+    )
     animate.add_argument("--size", default=None, metavar="WxH", help="default: 576x1024 or 1024x576")
     animate.add_argument("--seed", type=_seed, default=0, help="of the natural variation (default: 0)")
     animate.add_argument(

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from backend import catalog
 from backend.llm import local
 from backend.media import GOP, Piece, VideoWriter, concatenate, read_frames
 from backend.models import detect
+from backend.retime import longest_window, render_delivered
 from backend.stages import Performance, Progress, VideoModel, Workplace, silent
 from fleximo.errors import FleximoError, Notice
 from fleximo.files import write_atomic
@@ -52,6 +53,7 @@ class Request:
     size: tuple[int, int] | None = None  # (W, H) px; None: 576x1024 or 1024x576
     seed: int = 0
     rescale: str = "bones"
+    retime: str = "flow"  # one of fleximo.job.RETIME: how an engine of another rate comes to this one
     settings: Mapping[str, Any] = field(default_factory=dict)
     lens_degrees: float | None = None  # of the photo's longer side; None: as EXIF says, else a portrait's usual lens
     stature_m: float | None = None  # None: an adult's usual
@@ -71,6 +73,7 @@ class Rendered:
     size: tuple[int, int]
     notices: tuple[Notice, ...]
     seconds: float
+    native_fps: Fraction | None  # of the engine; None: it renders at any rate
     frames_rendered: int  # fewer than `frames` when a window was rendered or an interrupted render went on
 
 
@@ -134,7 +137,7 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
             camera_height_m=request.camera_height_m,
             camera_pitch_degrees=request.camera_pitch_degrees,
         )
-        job = shot.job()
+        job = replace(shot.job(), retime=request.retime)
     with _timed(timings, "render"):
         rendered = render_job(job, folder, _part(progress, 0.12, 1.0), master=request.master)
     told = (
@@ -201,6 +204,7 @@ def render_job(
         size=job.size,
         notices=model.notices(job),
         seconds=time.monotonic() - started,
+        native_fps=model.fps,
         frames_rendered=rendered,
     )
 
@@ -222,9 +226,10 @@ def _splice(job: RenderJob, window: tuple[int, int], pieces: list[Piece], previo
 def _windows(job: RenderJob, model: VideoModel) -> list[tuple[int, int]]:
     """The engine's calls: whole groups of pictures, at most the engine's window long, covering the job's frames."""
     start, stop = job.frames
-    if model.window is None:
+    longest = longest_window(model, job)
+    if longest is None:
         return [(start, stop)]
-    length = max(GOP, model.window // GOP * GOP)
+    length = max(GOP, longest // GOP * GOP)
     return [(first, min(first + length, stop)) for first in range(start, stop, length)]
 
 
@@ -262,7 +267,7 @@ def _render_windows(
                 files = [_part_file(parts, (start, stop), kind) for kind in kinds]
                 if not all(file.is_file() for file in files):
                     share = _part(progress, done / total, (done + count) / total)
-                    video = model.render(job.with_window(start, stop), share, place)
+                    video = render_delivered(model, job.with_window(start, stop), share, place)
                     if len(video) != count:
                         raise FleximoError(f"The engine {job.engine} gave {len(video)} frames; {count} were asked for.")
                     for previous in waiting:

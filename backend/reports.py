@@ -101,6 +101,8 @@ def render_report(job: RenderJob, rendered: Rendered, notices: Sequence[Notice])
         "frames": rendered.frames,
         "frames_rendered": rendered.frames_rendered,
         "fps": float(rendered.fps),
+        "native_fps": None if rendered.native_fps is None else float(rendered.native_fps),
+        "retime": "not needed" if rendered.native_fps in (None, rendered.fps) else job.retime,
         "size": list(rendered.size),
         "seed": job.seed,
         "job": job.digest,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fleximo import rotations as rot
 from fleximo.arrays import FloatArray, freeze
 from fleximo.errors import FleximoError
 from fleximo.files import read_npz, reading
@@ -121,6 +122,19 @@ class Camera:
         if self.world_to_camera.shape[0] == 1:
             return self
         return Camera(self.K, self.world_to_camera[frames], self.size)
+
+    def at(self, positions: FloatArray) -> Camera:
+        """The camera at fractional frame numbers (N,) in 0..T-1; between frames it moves straight and turns evenly."""
+        if self.world_to_camera.shape[0] == 1:
+            return self
+        low = np.floor(positions).astype(int)
+        high = np.minimum(low + 1, self.world_to_camera.shape[0] - 1)
+        t = (positions - low)[:, None]
+        matrices = self.world_to_camera[low].copy()
+        facing = rot.from_matrix(self.world_to_camera[:, :3, :3])
+        matrices[:, :3, :3] = rot.to_matrix(rot.slerp(facing[low], facing[high], t[:, 0]))
+        matrices[:, :3, 3] = self.world_to_camera[low, :3, 3] * (1.0 - t) + self.world_to_camera[high, :3, 3] * t
+        return Camera(self.K, matrices, self.size)
 
     def to_bytes(self) -> bytes:
         buffer = io.BytesIO()

@@ -21,9 +21,12 @@ from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.pose_track import PoseSignal, PoseTrack
 
-__all__ = ["RenderJob", "blob_digest"]
+__all__ = ["RETIME", "RenderJob", "blob_digest"]
 
 FORMAT_VERSION = 1
+# An engine with a rate of its own renders at that rate and the frames between are found by optical flow ("flow") or
+# repeated ("none"); or it renders every delivered frame all the same ("dense").
+RETIME = ("flow", "dense", "none")
 _BLOBS = ("photo", "person", "camera", "motion", "pose_track")
 
 
@@ -47,9 +50,12 @@ class RenderJob:
     seed: int = 0
     window: tuple[int, int] | None = None  # render only the frames [start, stop); None = all
     previous: str | None = None  # sha256 of the master whose frames outside `window` are kept
+    retime: str = "flow"  # how the frames of an engine with a rate of its own become the track's, see RETIME
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        if self.retime not in RETIME:
+            raise FleximoError(f"There is no way of retiming called {self.retime!r}; use one of: {', '.join(RETIME)}.")
         track = self.signal.track
         if not len(track) == len(self.motion):
             raise FleximoError(f"The pose track has {len(track)} frames, the motion {len(self.motion)}.")
@@ -100,6 +106,7 @@ class RenderJob:
             "seed": self.seed,
             "window": None if self.window is None else list(self.window),
             "previous": self.previous,
+            "retime": self.retime,
             "framing": self.framing.to_json(),
             "blobs": digests,
         }
@@ -152,6 +159,7 @@ class RenderJob:
                 seed=int(document["seed"]),
                 window=None if window is None else (int(window[0]), int(window[1])),
                 previous=None if document["previous"] is None else str(document["previous"]),
+                retime=str(document.get("retime", "flow")),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise FleximoError(f"The render job cannot be read: {error!r}.") from None

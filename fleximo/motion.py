@@ -81,7 +81,10 @@ class Motion:
         target = as_fps(fps)
         if target == self.fps:
             return self
-        positions = resample_positions(len(self), self.fps, target)
+        return self.at(resample_positions(len(self), self.fps, target), target)
+
+    def at(self, positions: FloatArray, fps: Fraction) -> Motion:
+        """The poses at fractional frame numbers (N,) in 0..T-1, as a motion of `fps`."""
         low = np.floor(positions).astype(int)
         high = np.minimum(low + 1, len(self) - 1)
         t = positions - low
@@ -90,7 +93,7 @@ class Motion:
             rotations=rot.slerp(self.rotations[low], self.rotations[high], t[:, None]),
             root=self.root[low] * (1.0 - t[:, None]) + self.root[high] * t[:, None],
             contacts=self.contacts[np.round(positions).astype(int)],
-            fps=target,
+            fps=fps,
         )
 
     def to_bytes(self) -> bytes:

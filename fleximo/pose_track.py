@@ -55,6 +55,29 @@ class PoseTrack:
             self, points_px=self.points_px[frames], confidence=self.confidence[frames], depths_m=self.depths_m[frames]
         )
 
+    def at(self, positions: FloatArray, fps: Fraction) -> PoseTrack:
+        """The points at fractional frame numbers (N,) in 0..T-1, as a track of `fps`.
+
+        What is absent in one of the two frames around a moment is taken from the nearer one alone.
+        """
+        low = np.floor(positions).astype(int)
+        high = np.minimum(low + 1, len(self) - 1)
+        t = np.broadcast_to((positions - low)[:, None], (len(low), len(self.layout)))
+        one_sided = (self.confidence[low] == 0.0) | (self.confidence[high] == 0.0)
+        t = np.where(one_sided, np.round(t), t)
+
+        def mixed(values: FloatArray) -> FloatArray:
+            share = t.reshape(t.shape + (1,) * (values.ndim - 2))
+            return np.asarray(values[low] * (1.0 - share) + values[high] * share)
+
+        return replace(
+            self,
+            points_px=mixed(self.points_px),
+            confidence=mixed(self.confidence),
+            depths_m=mixed(self.depths_m),
+            fps=fps,
+        )
+
     def column(self, name: str) -> FloatArray:
         """(T,2) px of the key point called `name`."""
         return self.points_px[:, self.layout.index(name)]

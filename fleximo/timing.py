@@ -7,6 +7,7 @@ so that 23.976 stays 24000/1001.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError
 
-__all__ = ["as_fps", "frame_count", "frame_times", "resample_positions"]
+__all__ = ["as_fps", "frame_count", "frame_times", "native_positions", "resample_positions"]
 
 _NTSC = {Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)}
 
@@ -58,3 +59,27 @@ def resample_positions(count: int, fps_from: Fraction, fps_to: Fraction) -> Floa
     target = frame_count(float(count / fps_from), fps_to)
     positions = np.arange(target, dtype=np.float64) * float(fps_from / fps_to)
     return np.minimum(positions, count - 1)
+
+
+def native_positions(count: int, fps: Fraction, native_fps: Fraction, events: Iterable[int] = ()) -> FloatArray:
+    """Which moments an engine of `native_fps` renders so that `count` frames at `fps` can be made of them.
+
+    In delivered frame numbers, rising from 0 to `count - 1`, evenly spaced but for the last step, which is cut short,
+    and for `events`: a moment nearest to one of these frame numbers is moved onto it, so that it is rendered itself.
+
+    >>> native_positions(8, Fraction(30), Fraction(15), events=[3]).tolist()
+    [0.0, 3.0, 4.0, 6.0, 7.0]
+    """
+    step = fps / native_fps
+    number = 1 + math.ceil((count - 1) / step)
+    positions = np.minimum(np.arange(number) * float(step), count - 1)
+    moved: set[int] = set()
+    for event in sorted(set(events)):
+        nearest = np.argsort(np.abs(positions - event), kind="stable")[:2].tolist()
+        for n in nearest:
+            inner = 0 < n < number - 1 and n not in moved
+            if inner and positions[n - 1] < event < positions[n + 1]:
+                positions[n] = event
+                moved.add(n)
+                break
+    return positions
