@@ -20,7 +20,6 @@ __all__ = [
     "carry",
     "link_index",
     "rotation",
-    "smoothstep",
     "stretch_map",
     "wrap",
 ]
@@ -69,12 +68,6 @@ def rotation(angles_rad: FloatArray) -> FloatArray:
     """(...,2,2) the turns by `angles_rad` (...)."""
     c, s = np.cos(angles_rad), np.sin(angles_rad)
     return np.stack([np.stack([c, -s], axis=-1), np.stack([s, c], axis=-1)], axis=-2)
-
-
-def smoothstep(values: FloatArray) -> FloatArray:
-    """0 below 0, 1 above 1, with level ends."""
-    held = np.clip(values, 0.0, 1.0)
-    return np.asarray(held * held * (3.0 - 2.0 * held))
 
 
 def affine_map(matrix: FloatArray, origin: FloatArray, image: FloatArray) -> FloatArray:

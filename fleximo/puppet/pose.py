@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleximo.arrays import FloatArray
+from fleximo.easing import smoothstep
 from fleximo.puppet.bones import (
     BONES,
     LINKS,
@@ -19,7 +20,6 @@ from fleximo.puppet.bones import (
     carry,
     link_index,
     rotation,
-    smoothstep,
     stretch_map,
     wrap,
 )

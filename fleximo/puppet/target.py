@@ -11,8 +11,8 @@ import numpy as np
 
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Camera
+from fleximo.easing import smoothstep
 from fleximo.pose_track import PoseTrack
-from fleximo.puppet.bones import smoothstep
 from fleximo.puppet.rest import HAND_START, LEGS, SIDES, RestPose, complete_points
 
 __all__ = ["Target", "read_target"]

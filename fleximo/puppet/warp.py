@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleximo.arrays import BoolArray, FloatArray, IntArray
-from fleximo.puppet.bones import BONES, carry, smoothstep
+from fleximo.easing import smoothstep
+from fleximo.puppet.bones import BONES, carry
 from fleximo.puppet.layers import Picture, Piece
 from fleximo.puppet.pose import Poses
 

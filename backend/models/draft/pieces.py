@@ -13,7 +13,8 @@ import numpy as np
 from backend.models.draft.cut import BODY_LABEL, COVERED_LABEL, LABELS, Limb
 from backend.models.draft.fill import pull_push
 from fleximo.arrays import BoolArray, FloatArray, IntArray
-from fleximo.puppet.bones import bone_index, link_index, smoothstep
+from fleximo.easing import smoothstep
+from fleximo.puppet.bones import bone_index, link_index
 from fleximo.puppet.layers import Piece
 from fleximo.puppet.rest import RestPose
 

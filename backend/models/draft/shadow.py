@@ -11,7 +11,7 @@ import numpy as np
 from backend.models.draft.cut import Limb
 from backend.models.draft.fill import pull_push
 from fleximo.arrays import BoolArray, FloatArray
-from fleximo.puppet.bones import smoothstep
+from fleximo.easing import smoothstep
 from fleximo.puppet.layers import Shadow
 
 __all__ = ["draw_shadow", "find_shadows", "shadow_zone"]
