@@ -15,12 +15,11 @@ from fleximo.arrays import BoolArray, FloatArray
 from fleximo.easing import minimum_jerk
 from fleximo.limbs import into_reach
 from fleximo.posed import Posed
-from fleximo.rig import BODY_JOINTS
+from fleximo.rig import BODY_JOINTS, SIDES
 
 __all__ = ["flat_soles", "lock_feet", "planted_toes"]
 
-_SIDES = ("left", "right")
-_TOES = tuple(BODY_JOINTS.index(f"{side}_foot") for side in _SIDES)
+_TOES = tuple(BODY_JOINTS.index(f"{side}_foot") for side in SIDES)
 _SLOW_M_S = 0.3  # a toe that stands still; sliding of generated motion included
 _LABELLED_SLOW_M_S = 0.4  # the same where a contact is given: HumanML3D's label reaches to 0.9 m/s
 _LIFTED_M = 0.07  # above the lowest toe around
@@ -88,7 +87,7 @@ def lock_feet(posed: Posed, planted: BoolArray, fps: Fraction, floor_m: float | 
     rig, let_go = posed.rig, max(2, round(_LET_GO_S * float(fps)))
     held = np.zeros(planted.shape, dtype=np.bool_)
     shift = np.zeros((*planted.shape, 3))
-    for i, side in enumerate(_SIDES):
+    for i, side in enumerate(SIDES):
         toe = posed.joints[:, rig.index(f"{side}_foot")]
         stances = list(_stances(planted[:, i], toe, fps))
         for frames in stances:
@@ -97,9 +96,9 @@ def lock_feet(posed: Posed, planted: BoolArray, fps: Fraction, floor_m: float | 
         _let_go(shift[:, i], stances, let_go)
     if np.abs(shift).max() < _NOTHING_M:
         return held
-    ankles = posed.joints[:, [rig.index(f"{side}_ankle") for side in _SIDES]] + shift
+    ankles = posed.joints[:, [rig.index(f"{side}_ankle") for side in SIDES]] + shift
     posed.carry(into_reach(rig, posed.world[:, 0], posed.root, ankles, held, _STRAIGHTEST))
-    for i, side in enumerate(_SIDES):
+    for i, side in enumerate(SIDES):
         limb = (f"{side}_hip", f"{side}_knee", f"{side}_ankle")
         posed.bring(limb, ankles[:, i], np.array([0.0, 0.0, 1.0]), lean_m=0.001)
     return held
@@ -142,7 +141,7 @@ def flat_soles(posed: Posed, floor_m: float) -> None:
     `floor_m`: height of a toe joint that stands. The foot rolls about its own length until it is level from side to
     side, and toes stay flat while the heel is up. No joint moves.
     """
-    for side in _SIDES:
+    for side in SIDES:
         knee, ankle, toe = (posed.rig.index(f"{side}_{name}") for name in ("knee", "ankle", "foot"))
         lift = posed.joints[:, toe, 1] - floor_m
         near = 1.0 / (1.0 + np.square(np.maximum(lift, 0.0) / _NEAR_M))

@@ -14,13 +14,12 @@ import numpy.typing as npt
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray, freeze
 from fleximo.errors import FleximoError
-from fleximo.rig import BODY_JOINTS, FINGERS, Rig
+from fleximo.rig import BODY_JOINTS, FINGERS, SIDES, Rig
 from fleximo.steadying import jitter_m
 from fleximo.twist import bend_twist
 
 __all__ = ["positions_to_rotations", "rig_from_positions"]
 
-_SIDES = ("left", "right")
 _UPPERS = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _HINGES = ("left_elbow", "right_elbow", "left_knee", "right_knee")
 _ENDS = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
@@ -115,7 +114,7 @@ def positions_to_rotations(
     _turn_trunk(pose)
     _turn_head(pose, face_points or {})
     _turn_limbs(pose, jitter_m(places) if jitter is None else jitter)
-    for side in _SIDES:
+    for side in SIDES:
         if f"{side}_index1" in pose.names:
             _turn_hand(pose, side)
     return _to_local(pose), places[:, 0].copy()

@@ -12,7 +12,7 @@ from fleximo import rotations as rot
 from fleximo.arrays import BoolArray, FloatArray
 from fleximo.easing import smoothstep
 from fleximo.kinematics import two_bone_ik
-from fleximo.rig import Rig
+from fleximo.rig import SIDES, Rig
 
 __all__ = ["LEG", "arm_rotations", "into_reach", "leg_rotations", "mirrored", "on_elbow_hinge"]
 
@@ -159,7 +159,7 @@ def into_reach(
     `straightest`: the reach, as a fraction of the straight leg; the default lies above what the moves themselves use.
     """
     missing = np.zeros(len(root))
-    for i, side in enumerate(("left", "right")):
+    for i, side in enumerate(SIDES):
         hip_offset, *bones = (rig.rest_offsets[rig.index(f"{side}_{n}")].astype(np.float64) for n in LEG)
         reach = straightest * sum(float(np.linalg.norm(bone)) for bone in bones)
         gap = ankles[:, i] - root - rot.rotate(pelvis, hip_offset)

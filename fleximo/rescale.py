@@ -24,7 +24,7 @@ from fleximo.lift import lift
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.retarget import Plants, regrip, retarget
-from fleximo.rig import FINGERS, Landmark, Rig
+from fleximo.rig import FINGERS, SIDES, Landmark, Rig
 
 __all__ = [
     "BONES",
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 RESCALE_MODES = ("bones", "paper", "off")
-_SIDES = ("left", "right")
 _FURTHEST_M = 0.5  # between the place of the person by depths and by the floor
 _YAW_ERROR_DEGREES = (6.0, 18.0)  # a smaller yaw is taken for none, a larger one for true
 _WIDEST_M = 0.30  # by which one foot is set aside to stand as in the photo
@@ -86,7 +85,7 @@ def fit_rig(rig: Rig, bone_lengths_m: Mapping[str, float]) -> Rig:
 
     torso = scale["torso"]
     grow(torso, "spine1", "spine2", "spine3", "neck")
-    for side in _SIDES:
+    for side in SIDES:
         grow(np.array([scale["hip_width"], torso, torso]), f"{side}_hip")
         grow(np.array([scale["shoulder_width"], torso, torso]), f"{side}_collar", f"{side}_shoulder")
         grow(scale["upper_arm"], f"{side}_elbow")
@@ -257,7 +256,7 @@ def _upper_body_only(motion: Motion, rig: Rig) -> Motion:
     pelvis = motion.rotations[:, 0].astype(np.float64)
     # Upright under a pelvis that leans: thighs that leaned along would leave the picture's edge, where they are cut.
     upright = rot.multiply(rot.conjugate(pelvis), rot.from_axis_angle([0.0, 1.0, 0.0], rot.yaw(pelvis)))
-    for side in _SIDES:
+    for side in SIDES:
         rotations[:, list(rig.descendants(f"{side}_hip"))] = rot.IDENTITY
         rotations[:, rig.index(f"{side}_hip")] = upright
     root = np.zeros((len(motion), 3))

@@ -15,11 +15,10 @@ from fleximo.bones import rig_bones
 from fleximo.easing import smoothstep
 from fleximo.motion import Motion
 from fleximo.posed import Posed
-from fleximo.rig import Rig
+from fleximo.rig import SIDES, Rig
 
 __all__ = ["Plants", "regrip", "retarget"]
 
-_SIDES = ("left", "right")
 _REACH = 0.9995  # of both leg bones; beyond it the pelvis is lowered, for a locked knee snaps
 _TOUCH_M = (0.12, 0.30)  # palms nearer than the first keep their distance, further than the second are free
 _STANCE_M = (0.12, 0.50)  # a foot this near to where it started is moved with it wholly, this far away not at all
@@ -47,12 +46,12 @@ def retarget(motion: Motion, rig: Rig, stride: tuple[float, ...] = (1.0, 0.0, 0.
     hips_drop = [-float(body.rest_offsets[hips, 1].mean()) for body in (old, rig)]
     higher = (feet - legs) * ankle_height + hips_drop[1] - legs * hips_drop[0]
     root = legs * motion.root.astype(np.float64) @ walked.T + np.array([0.0, higher, 0.0])
-    ankles = {side: _ankle_targets(motion, side, legs, feet, walked) for side in _SIDES}
-    for side, plant in zip(_SIDES, plants):
+    ankles = {side: _ankle_targets(motion, side, legs, feet, walked) for side in SIDES}
+    for side, plant in zip(SIDES, plants):
         ankles[side] += _planted(legs * motion.positions(f"{side}_toe_tip")[:, 0], plant)
     root[:, 1] -= _too_far(rig, motion.world_rotations(), root, ankles)
     pose = Posed(rig, motion.rotations.astype(np.float64), root)
-    for side in _SIDES:
+    for side in SIDES:
         pose.bring((f"{side}_hip", f"{side}_knee", f"{side}_ankle"), ankles[side], np.array([0.0, 0.0, 1.0]))
     return regrip(motion, pose.motion(motion))
 
@@ -61,7 +60,7 @@ def regrip(motion: Motion, fitted: Motion) -> Motion:
     """`fitted` with its arms bent so that palms touch each other and the face as they do in `motion`."""
     pose = Posed(fitted.rig, fitted.rotations.astype(np.float64), fitted.root.astype(np.float64))
     wrists = _touching_wrists(motion, fitted.rig, pose)
-    for side in _SIDES:
+    for side in SIDES:
         pose.bring((f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist"), wrists[side], np.array([0.0, 0.0, -1.0]))
     return pose.motion(fitted)
 
@@ -88,7 +87,7 @@ def _planted(toe: FloatArray, plant: tuple[float, float, float, float]) -> Float
 def _too_far(rig: Rig, world: FloatArray, root: FloatArray, targets: Mapping[str, FloatArray]) -> FloatArray:
     """(T,) m by which the pelvis must sink so that both ankles can be reached."""
     sink = np.zeros(len(root))
-    for side in _SIDES:
+    for side in SIDES:
         hip = root + rot.rotate(world[:, 0], rig.rest_offsets[rig.index(f"{side}_hip")].astype(np.float64))
         reach = _REACH * sum(
             float(np.linalg.norm(rig.rest_offsets[rig.index(f"{side}_{name}")])) for name in ("knee", "ankle")

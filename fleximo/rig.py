@@ -17,10 +17,11 @@ import numpy as np
 from fleximo.arrays import FloatArray, IntArray, freeze
 from fleximo.errors import FleximoError
 
-__all__ = ["BODY_JOINTS", "DEFAULT_RIG", "FINGERS", "Landmark", "Rig"]
+__all__ = ["BODY_JOINTS", "DEFAULT_RIG", "FINGERS", "SIDES", "Landmark", "Rig"]
 
 Landmark = tuple[str, tuple[float, float, float]]
 
+SIDES = ("left", "right")  # in this order wherever an array has a side axis, contacts for one
 FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 
 BODY_JOINTS: tuple[str, ...] = tuple(

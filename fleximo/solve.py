@@ -18,16 +18,15 @@ from fleximo.foot_lock import flat_soles, lock_feet, planted_toes
 from fleximo.inverse_kinematics import positions_to_rotations, rig_from_positions
 from fleximo.motion import Motion
 from fleximo.posed import Posed
-from fleximo.rig import BODY_JOINTS, DEFAULT_RIG, Rig
+from fleximo.rig import BODY_JOINTS, DEFAULT_RIG, SIDES, Rig
 from fleximo.steadying import jitter_m, on_bones, steadied
 from fleximo.timing import as_fps
 
 __all__ = ["motion_from_joints"]
 
-_SIDES = ("left", "right")
 _LEFT_OF_JITTER = 0.6  # of the positions' errors, after they were steadied and put on their bones
-_TOES = tuple(BODY_JOINTS.index(f"{side}_foot") for side in _SIDES)
-_ANKLES = tuple(BODY_JOINTS.index(f"{side}_ankle") for side in _SIDES)
+_TOES = tuple(BODY_JOINTS.index(f"{side}_foot") for side in SIDES)
+_ANKLES = tuple(BODY_JOINTS.index(f"{side}_ankle") for side in SIDES)
 _TOE_HEIGHT_M = 0.02  # the default rig's toe joint, standing
 _THICKEST_SOLE_M = 0.05
 _OFF_FLOOR_M = 0.08  # stances further from it than bones a twentieth too long would put them are not on the floor
@@ -110,7 +109,7 @@ def _looking_ahead(rig: Rig, places: FloatArray) -> Rig:
     In SMPL's, and so HumanML3D's, the head's joint lies before the neck's rather than above it: on the default rig's
     bone the same positions mean somebody who stares at the floor.
     """
-    left, right = (places[:, BODY_JOINTS.index(f"{side}_shoulder")] for side in _SIDES)
+    left, right = (places[:, BODY_JOINTS.index(f"{side}_shoulder")] for side in SIDES)
     ahead = rot.unit(rot.cross(left - right, np.array([0.0, 1.0, 0.0])))
     offsets, head = rig.rest_offsets.astype(np.float64), rig.index("head")
     lean = {}
@@ -136,7 +135,7 @@ def _fitted_rig(places: FloatArray, planted: BoolArray) -> Rig:
     # Heels are lifted in part of each stance: the flat foot is among the lowest ankles.
     drop = max(0.0, float(np.percentile((ankles - toes)[planted], 25.0)))
     offsets, landmarks = rig.rest_offsets.astype(np.float64), dict(rig.landmarks)
-    for side in _SIDES:
+    for side in SIDES:
         offset = offsets[rig.index(f"{side}_foot")]
         length = float(np.linalg.norm(offset))
         if drop < min(-offset[1], length):
@@ -153,7 +152,7 @@ def _set_fingers(rig: Rig, rotations: FloatArray, fingers: str | FloatArray) -> 
     if isinstance(fingers, str):
         if fingers not in HAND_SHAPES:
             raise FleximoError(f"There is no hand shape {fingers!r}; there are {', '.join(HAND_SHAPES)}.")
-        local = np.concatenate([shape_rotations(fingers, side) for side in _SIDES])
+        local = np.concatenate([shape_rotations(fingers, side) for side in SIDES])
     else:
         local = rot.normalise(freeze(fingers, (len(rotations), 30, 4), name="fingers", dtype=np.float64))
     names = (*finger_names("left"), *finger_names("right"))

@@ -16,6 +16,7 @@ from fleximo.easing import minimum_jerk
 from fleximo.errors import FleximoError
 from fleximo.limbs import LEG, into_reach, leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
+from fleximo.rig import SIDES
 
 __all__ = [
     "Heading", "chained", "continued", "inertialise", "inverse", "join", "moved", "pelvis_place", "relock_feet",
@@ -23,7 +24,6 @@ __all__ = [
 
 Heading = tuple[float, float, float]  # x, z in m and yaw in radians of a stance on the floor
 
-_SIDES = ("left", "right")
 _HAIR_M, _HAIR_RAD = 0.01, np.radians(4.0)  # less than this a planted foot does not correct
 _STEP_M = 0.045
 _ON_HINGE_RAD = np.radians(2.0)
@@ -76,7 +76,7 @@ def inertialise(before: Motion, after: Motion, seconds: float = 0.4) -> Motion:
     speed = rot.to_rotation_vector(step_before) * fps - speed_after
     bend = rot.from_rotation_vector(_decay(rot.to_rotation_vector(offset), speed, count, seconds, fps))
     q[:count] = rot.multiply(q[:count], bend)
-    for side in _SIDES:
+    for side in SIDES:
         elbow = after.rig.index(f"{side}_elbow")
         given = np.concatenate((last[None, elbow], after.rotations[:count, elbow].astype(np.float64)))
         # Elbows that were off the hinge before (solved from positions that bend them backwards) would jump onto it.
@@ -104,7 +104,7 @@ def _steps(before: Motion, after: Motion, t: FloatArray) -> tuple[FloatArray, Fl
     contacts = after.contacts.copy()
     joints, world = after.joints(), after.world_rotations()
     balls, feet, held = (np.empty((len(after), 2, n)) for n in (3, 4, 1))
-    for i, side in enumerate(_SIDES):
+    for i, side in enumerate(SIDES):
         ankle, ball = rig.index(f"{side}_ankle"), rig.index(f"{side}_foot")
         offset = before.joints()[-1, ball] - joints[0, ball]
         turn = rot.to_rotation_vector(rot.multiply(before.world_rotations()[-1, ankle], rot.conjugate(world[0, ankle])))
@@ -138,12 +138,12 @@ def relock_feet(before: Motion, after: Motion, blended: Motion, seconds: float =
     t = np.clip(np.arange(1, len(after) + 1) / fps / seconds, 0.0, 1.0)
     balls, feet, held, contacts = _steps(before, after, t)
     q = blended.rotations.astype(np.float64)
-    offsets = np.stack([rig.rest_offsets[rig.index(f"{side}_foot")] for side in _SIDES]).astype(np.float64)
+    offsets = np.stack([rig.rest_offsets[rig.index(f"{side}_foot")] for side in SIDES]).astype(np.float64)
     ankles = balls - rot.rotate(feet, offsets)
     root = into_reach(rig, q[:, 0], blended.root.astype(np.float64), ankles, contacts & (held > 0.0))
     changed = (held > 0.0).any(axis=1) | (root != blended.root).any(axis=1)
     joints = after.joints()
-    for i, side in enumerate(_SIDES):
+    for i, side in enumerate(SIDES):
         hip, knee, ankle = (rig.index(f"{side}_{name}") for name in LEG)
         bent, bent_before = (at[:, knee] - 0.5 * (at[:, hip] + at[:, ankle]) for at in (joints, before.joints()[-1:]))
         bent = bent + (bent_before - bent) * _eased(t)[:, None]  # the knee's way from where it pointed

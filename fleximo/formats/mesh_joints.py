@@ -14,11 +14,10 @@ from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
 from fleximo.formats.mesh_parts import ARMS, HEAD, LEGS, Parts, Turning, cut_parts
 from fleximo.formats.mesh_surface import Surface, build_surface
-from fleximo.rig import BODY_JOINTS, DEFAULT_RIG
+from fleximo.rig import BODY_JOINTS, DEFAULT_RIG, SIDES
 
 __all__ = ["MeshJoints", "estimate_joints"]
 
-_SIDES = ("left", "right")
 # Squared radians of relative turning from which on a centre of rotation is believed more than its first guess: the
 # square of the parts' own softness over that of the guess (about 4 cm). Softer parts, as they show, are believed less.
 _SOFT_M = 0.006
@@ -124,7 +123,7 @@ def _sides(surface: Surface, parts: Parts, limbs: dict[int, list[_Centre]]) -> d
     chest_left = np.einsum("tji,tjk,k->i", parts.chest.matrices, parts.pelvis.matrices, left)
     arms = ARMS if (shoulders[0] - shoulders[1]) @ chest_left > 0.0 else ARMS[::-1]
     legs = LEGS if (hips[0] - hips[1]) @ left > 0.0 else LEGS[::-1]
-    return dict(zip(_SIDES, zip(arms, legs)))
+    return dict(zip(SIDES, zip(arms, legs)))
 
 
 def _add_trunk(parts: Parts, places: dict[str, FloatArray], errors: dict[str, float]) -> None:
@@ -151,7 +150,7 @@ def _add_trunk(parts: Parts, places: dict[str, FloatArray], errors: dict[str, fl
         """(3,) m in the reference frame."""
         return np.asarray(np.median(part.back(low + scale * frames @ (rest[index(name)] - rest_low)), axis=0))
 
-    unsure = float(np.mean([errors[f"{side}_{part}"] for side in _SIDES for part in ("hip", "shoulder")]))
+    unsure = float(np.mean([errors[f"{side}_{part}"] for side in SIDES for part in ("hip", "shoulder")]))
     for name, share in _TRUNK.items():
         with_pelvis, with_chest = (part.carry(steady(part, name)) for part in (parts.pelvis, parts.chest))
         places[name] = (1.0 - share) * with_pelvis + share * with_chest

@@ -18,12 +18,11 @@ from fleximo.arrays import BoolArray, FloatArray
 from fleximo.fingers import finger_names, finger_rotations
 from fleximo.limbs import leg_rotations, on_elbow_hinge
 from fleximo.motion import Motion
-from fleximo.rig import DEFAULT_RIG, Rig
+from fleximo.rig import DEFAULT_RIG, SIDES, Rig
 from fleximo.timing import frame_times
 
 __all__ = ["JOINT_GROUPS", "SIDES", "Body", "Cue", "Move", "Place", "Tracks", "axes", "group_joints", "to_motion"]
 
-SIDES = ("left", "right")
 _REACH = 0.985  # of the straight leg: the pelvis is lowered before a knee locks and the foot would slide
 _LOWER_S = 0.1  # so long before it must, and half as slowly again, the pelvis begins to come down
 _X, _Y, _Z = np.eye(3)
