@@ -22,6 +22,7 @@ _NEIGHBOURS = 8
 _PROBES = 40  # points whose mutual distances tell two poses apart
 _SOURCES = 48  # from which the mean distance of a point is measured
 _HEAD_TO_FEET = (0.8, 1.7)  # over the distance between the hands; 1.1 to 1.2 in people
+_LOPSIDED = 0.25  # differences of left and right over their mean; under 0.1 in people
 _HEAD_TO_HANDS = (0.4, 0.8)  # over head to feet; 0.6 in people
 
 
@@ -54,18 +55,20 @@ def build_surface(vertices: FloatArray) -> Surface:
 
 def _spread_points(points: FloatArray, count: int) -> IntArray:
     """Numbers of `count` of the `points` (N,D), each the furthest from those before it."""
-    picks = [0]
-    distance = np.square(points - points[0]).sum(axis=1)
+    points = (points - points.mean(axis=0)).astype(np.float32)
+    squares = np.square(points).sum(axis=1)
+    picks, distance = [0], np.full(len(points), np.inf, dtype=np.float32)
     for _ in range(count - 1):
+        last = picks[-1]
+        np.minimum(distance, squares + squares[last] - 2.0 * (points @ points[last]), out=distance)
         picks.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.square(points - points[picks[-1]]).sum(axis=1))
     return np.array(picks)
 
 
 def _key_frames(vertices: FloatArray) -> IntArray:
     if len(vertices) <= _KEY_FRAMES:
         return np.arange(len(vertices))
-    probes = vertices[:, _spread_points(vertices[0].astype(np.float64), _PROBES)]
+    probes = vertices[:, _spread_points(vertices[0], _PROBES)]
     one, other = np.triu_indices(_PROBES, 1)
     pose = np.linalg.norm(probes[:, one] - probes[:, other], axis=-1)
     return np.sort(_spread_points(pose, _KEY_FRAMES))
@@ -143,11 +146,12 @@ def _five_ends(net: _Net) -> tuple[IntArray, FloatArray]:
     between = np.array(away)[:, ends]
     order = np.argsort(between.sum(axis=1), kind="stable")
     between = between[np.ix_(order, order)]
-    to_feet, to_hands = between[0, 3:].mean(), between[0, 1:3].mean()
-    hands = max(float(between[1, 2]), 1e-9)
+    to_hands, to_feet, hands = between[0, 1:3], between[0, 3:], max(float(between[1, 2]), 1e-9)
+    lopsided = max(float(np.ptp(pair) / max(pair.mean(), 1e-9)) for pair in (to_hands, to_feet, between[1:3, 3:]))
     if not (
-        _HEAD_TO_FEET[0] < to_feet / hands < _HEAD_TO_FEET[1]
-        and _HEAD_TO_HANDS[0] < to_hands / max(to_feet, 1e-9) < _HEAD_TO_HANDS[1]
+        lopsided < _LOPSIDED
+        and _HEAD_TO_FEET[0] < to_feet.mean() / hands < _HEAD_TO_FEET[1]
+        and _HEAD_TO_HANDS[0] < to_hands.mean() / to_feet.mean() < _HEAD_TO_HANDS[1]
     ):
         raise FleximoError(
             "Head, hands and feet cannot be told apart in this mesh.",

@@ -81,7 +81,9 @@ class SmplModel:
             posedirs=_blends(blends),
             j_regressor=regressor,
             weights=weights / weights.sum(axis=1, keepdims=True),
-            faces=freeze(np.asarray(arrays.get("f", np.zeros((0, 3)))), (None, 3), name="f", dtype=np.int32),
+            faces=freeze(
+                np.asarray(arrays.get("f", np.zeros((0, 3)))), (None, 3), name="The body model's f", dtype=np.int32
+            ),
             parents=_parents(arrays["kintree_table"]),
         )
 
