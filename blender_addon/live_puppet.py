@@ -96,7 +96,9 @@ def placed_now(puppet: Puppet, track: PoseTrack, take: Any) -> list[Placed]:
 def _draw() -> None:
     context = bpy.context
     take = properties.active_take(context.scene)
-    if _live is None or not is_live(take) or not overlay.looks_through_camera(context, take) or not take.fit:
+    if _live is None or not is_live(take) or not overlay.looks_through_camera(context, take):
+        return
+    if take.armature is None or not take.fit:
         return
     try:
         if _live.atlas is None:

@@ -17,6 +17,7 @@ from mathutils import Matrix, Vector
 
 from fleximo.camera import Camera, Framing
 from fleximo.errors import FleximoError
+from fleximo.layouts import BODY, WHOLEBODY_128
 from fleximo.paper_rescale import ClipFit, paper_rescale
 from fleximo.person import Person
 from fleximo.pose_track import PoseTrack
@@ -24,7 +25,7 @@ from fleximo.projection import project
 from fleximo.rescale import Fit, apply_fit
 from fleximo.skeleton_mesh import SkeletonMesh, skeleton_mesh
 
-from . import properties, sampling, shot
+from . import points, properties, sampling, shot
 
 __all__ = [
     "canvas_to_region",
@@ -97,9 +98,9 @@ def on_pose_changed(call: Callable[[], None]) -> None:
 
 
 def looks_through_camera(context: Any, take: Any) -> bool:
-    """Whether the 3D view shows the photo of `take`, whose motion is on an armature."""
+    """Whether the 3D view shows the photo of `take`."""
     region = context.region_data
-    if take is None or region is None or take.armature is None or take.camera is None:
+    if take is None or region is None or take.camera is None:
         return False
     return bool(region.view_perspective == "CAMERA" and context.space_data.camera == take.camera)
 
@@ -138,6 +139,11 @@ def _draw() -> None:
     take = properties.active_take(context.scene)
     if not looks_through_camera(context, take):
         return
+    if take.placing:
+        _draw_points(context, take)
+        return
+    if take.armature is None:
+        return
     if not take.fit:
         if not bpy.app.timers.is_registered(_measure):  # nothing may be written while drawing
             bpy.app.timers.register(_measure, first_interval=0.0)
@@ -147,10 +153,7 @@ def _draw() -> None:
     try:
         shown = _current(take)
         placed = canvas_to_region(context, shown.camera.size)
-        wider = max(
-            1.0,
-            _WIDTH_PX * context.preferences.system.ui_scale / placed[0][0] / (_MODELS_WIDTH * min(shown.camera.size)),
-        )
+        wider = _wider(context, placed, shown.camera.size)
         if shown.batch is None or abs(wider - shown.wider) > 0.05 * wider:
             track = shown.track(context.scene, take.armature)
             shown.batch = _batch(skeleton_mesh(track.points_px[0], track.confidence[0], track.size, wider=wider))
@@ -160,6 +163,25 @@ def _draw() -> None:
     with gpu.matrix.push_pop():
         gpu.matrix.multiply_matrix(placed)
         shown.batch.draw(_shader())
+
+
+def _draw_points(context: Any, take: Any) -> None:
+    """The skeleton of the points that are being placed by hand."""
+    camera, _ = points.view_of(take)
+    body = points.canvas_points(points.handles_of(take), camera)
+    places, seen = np.zeros((len(WHOLEBODY_128), 2)), np.zeros(len(WHOLEBODY_128))
+    places[BODY], seen[BODY] = np.nan_to_num(body), np.isfinite(body).all(axis=-1)
+    placed = canvas_to_region(context, camera.size)
+    mesh = skeleton_mesh(places, seen, camera.size, wider=_wider(context, placed, camera.size))
+    with gpu.matrix.push_pop():
+        gpu.matrix.multiply_matrix(placed)
+        _batch(mesh).draw(_shader())
+
+
+def _wider(context: Any, placed: Matrix, size: tuple[int, int]) -> float:
+    """How much wider than the video model's strokes they are drawn, so that people see them in a small view."""
+    models = float(_MODELS_WIDTH * min(size) * placed[0][0])
+    return max(1.0, float(_WIDTH_PX * context.preferences.system.ui_scale) / models)
 
 
 def _measure() -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from fleximo.camera import Framing
 from fleximo.errors import FleximoError
 
-__all__ = ["canvas_image", "exif_orientation", "place_on_canvas"]
+__all__ = ["canvas_image", "exif_orientation", "place_on_canvas", "size_of"]
 
 Pixels = npt.NDArray[np.float32]  # (H,W,4) RGBA 0..1, the top row first
 
@@ -35,6 +35,19 @@ def canvas_image(path: Path, framing: Framing, name: str, former: Any = None) ->
     image.pixels.foreach_set(canvas[::-1].ravel())
     image.pack()
     return image
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """(W, H) px of the photo after EXIF rotation."""
+    try:
+        image = bpy.data.images.load(str(path), check_existing=False)
+    except RuntimeError:
+        raise FleximoError(
+            f"The photo {path} cannot be read as a picture.", remedy="Choose a JPEG, PNG or WebP file."
+        ) from None
+    width, height = image.size
+    bpy.data.images.remove(image)
+    return (height, width) if exif_orientation(path.read_bytes()) in (5, 6, 7, 8) else (width, height)
 
 
 def _upright(path: Path, photo_size: tuple[int, int]) -> Pixels:

@@ -113,6 +113,7 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     )
     person: bpy.props.StringProperty(description="The person found in the photo, as JSON")
     photo_digest: bpy.props.StringProperty(description="sha256 of the photo in which the person was found")
+    placing: bpy.props.BoolProperty(description="Whether points are being placed by hand over the photo")
     warnings: bpy.props.StringProperty(description="What to beware of in the photo, one sentence per line")
     camera: bpy.props.PointerProperty(
         type=bpy.types.Object, name="Camera", description="The camera fitted to the photo", poll=_is_camera

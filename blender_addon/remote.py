@@ -32,6 +32,7 @@ _PATIENCE_S = 30.0  # without an answer of the server
 _START_S = 60.0
 _DOWNLOAD_SHARE = 0.05  # of the progress bar, at its end
 
+Points = Mapping[str, tuple[float, float] | None]  # key point -> px of the photo, None: not in it
 Waiting = Generator[None, None, JobStatus]
 
 
@@ -110,13 +111,16 @@ def _done(status: JobStatus) -> JobStatus:
     return status
 
 
-def detect(folder: Path, photo: bytes, report: Report) -> Generator[None, None, Person]:
-    """The person in the photo, found by the server."""
+def detect(
+    folder: Path, photo: bytes, report: Report, *, points: Points | None = None, choose: int | None = None
+) -> Generator[None, None, Person]:
+    """The person in the photo, found by the server; by `points` placed by hand, or the one of several chosen."""
     report(0.0, "Sending the photo")
     yield
     client = _connect(folder)
     job = str(uuid.uuid4())
-    client.submit({"kind": "detect", "photo": client.upload(photo)}, job)
+    marks = None if points is None else {name: None if at is None else list(at) for name, at in points.items()}
+    client.submit({"kind": "detect", "photo": client.upload(photo), "points": marks, "choose": choose}, job)
     yield from _ended(client, folder, job, report, share=1.0)
     return Person.from_json(json.loads(client.result(job)))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import bpy
 
+from fleximo.camera import Camera, Framing
 from fleximo.camera_fit import fit_camera, frame_photo
 from fleximo.errors import FleximoError
 from fleximo.files import read_bytes
@@ -20,7 +21,7 @@ from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.upper_body import plan_for
 
-from .. import camera, photo, properties, remote, shot
+from .. import camera, photo, points, properties, remote, shot
 from ..preferences import server_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -92,22 +93,61 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
             return cls.refuse("Choose a photo first")
         return cls.idle()
 
+    by_points: bpy.props.BoolProperty(
+        name="By Points", description="Use the points placed by hand instead of looking", options={"SKIP_SAVE"}
+    )
+    choose: bpy.props.IntProperty(
+        name="Person", description="Which of several people, from the left, from 1 on; 0: the largest", min=0
+    )
+
     def prepare(self, context: Any) -> Task:
         take = properties.active_take(context.scene)
         content = read_bytes(photo_path(take))
         uid, folder, digest = take.uid, server_folder(), blob_digest(content)
+        if self.by_points and not points.handles_of(take):
+            raise FleximoError("No points have been placed.", remedy="Press Place Points and drag them.")
+        marks = points.photo_points(take, *points.view_of(take)) if self.by_points else None
+        choose = self.choose - 1 if self.choose else None
 
         def work(report: Report) -> Generator[None, None, Person]:
-            return remote.detect(folder, content, report)
+            return remote.detect(folder, content, report, points=marks, choose=choose)
 
         def land(person: Person) -> str:
             scene, landed = properties.find_take(uid)
             shot.store_person(landed, person, digest)
+            points.remove_handles(landed)
             _fit(scene, landed)
             found = f"The person in {photo_path(landed).name} was found; the camera is fitted to the photo."
             return f"{found} {_motion_told(landed, person)}".strip()
 
         return Task(self.kind, f"Looking at the photo of {take.name}", work, land, asks_server=True)
+
+
+class FLEXIMO_OT_place_points(FleximoOperator, bpy.types.Operator):
+    """Put 18 handles over the photo; drag them onto the person in the view through the camera, then press Use Points"""
+
+    bl_idname = "fleximo.place_points"
+    bl_label = "Place Points"
+    bl_options = CHANGES_FILE
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        take = properties.active_take(context.scene)
+        if take is None or not take.photo:
+            return cls.refuse("Choose a photo first")
+        return True
+
+    def act(self, context: Any) -> str:
+        scene, take = context.scene, properties.active_take(context.scene)
+        person = shot.person_of(take) if take.person else None
+        if not take.fitted_camera:
+            size = tuple(take.size) if all(take.size) else None
+            framing = frame_photo(photo.size_of(photo_path(take)), size, person)
+            take.framing = json.dumps(framing.to_json())
+            _show_camera(scene, take, points.blank_camera(framing), framing)
+        camera, framing = points.view_of(take)
+        points.place_handles(scene, take, camera, framing, points.start_points(person, framing))
+        return "Drag the points onto the person; hide (H) what the photo does not show. Left is the person's own left."
 
 
 def _motion_told(take: Any, person: Person) -> str:
@@ -146,6 +186,11 @@ def _fit(scene: Any, take: Any) -> None:
     framing = frame_photo(person.photo_size, size, person)
     fitted = fit_camera(person, framing)
     shot.store_camera(take, fitted, framing)
+    _show_camera(scene, take, fitted, framing)
+
+
+def _show_camera(scene: Any, take: Any, fitted: Camera, framing: Framing) -> None:
+    """The take's camera object with the photo behind it."""
     existing = take.camera if take.camera and scene.objects.get(take.camera.name) == take.camera else None
     take.camera = camera.make_camera(scene, fitted, f"{take.name} camera", existing)
     former = camera.background_of(take.camera)
@@ -154,4 +199,4 @@ def _fit(scene: Any, take: Any) -> None:
     scene.camera = take.camera
 
 
-CLASSES = (FLEXIMO_OT_set_reference, FLEXIMO_OT_detect_pose, FLEXIMO_OT_fit_camera)
+CLASSES = (FLEXIMO_OT_set_reference, FLEXIMO_OT_detect_pose, FLEXIMO_OT_place_points, FLEXIMO_OT_fit_camera)

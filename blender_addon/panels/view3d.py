@@ -172,6 +172,10 @@ class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("fleximo.detect_pose", icon="VIEWZOOM")
         row.operator("fleximo.fit_camera", icon="OUTLINER_OB_CAMERA")
+        row = layout.row(align=True)
+        row.operator("fleximo.place_points", icon="EMPTY_AXIS")
+        if take.placing:
+            row.operator("fleximo.detect_pose", text="Use Points", icon="CHECKMARK").by_points = True
         if take.warnings:
             draw_text(layout.box(), take.warnings, icon="ERROR")
         layout.prop(take, "camera")

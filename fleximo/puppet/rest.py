@@ -39,6 +39,13 @@ _CHIN = 18 + 8
 _SEEN = 0.05  # a confidence at or below this counts as absent
 
 
+def upright_figure(photo_size: tuple[int, int]) -> FloatArray:
+    """(18,2) px: a figure that stands upright in the middle of a photo of (W, H) px, where nothing is known of it."""
+    width, height = photo_size
+    scale = 0.8 * height / _HEIGHT
+    return np.asarray(_TEMPLATE * scale + [width / 2.0, 0.1 * height + 0.75 * scale])
+
+
 def unit(vectors: FloatArray) -> FloatArray:
     """(...,2) of length 1; the zero vector becomes (0, 1)."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
