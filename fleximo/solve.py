@@ -31,6 +31,7 @@ _TOE_HEIGHT_M = 0.02  # the default rig's toe joint, standing
 _THICKEST_SOLE_M = 0.05
 _OFF_FLOOR_M = 0.08  # stances further from it than bones a twentieth too long would put them are not on the floor
 _OTHER_NECK_RAD = np.radians(20.0)  # against the chest; nobody hangs his head more for half of a clip
+_UPRIGHT_RAD = np.radians(45.0)
 _FRAMES_TO_FIT = 100  # tell the lengths of the bones well enough
 _TIP_OVER_FLOOR_M = 0.005  # the default rig's toe tip, standing
 
@@ -99,6 +100,8 @@ def _grounded(places: FloatArray, planted: BoolArray) -> FloatArray:
 
 def _ball_height_m(rig: Rig) -> float:
     """The height of the toe joint of `rig` when its sole stands flat on the floor."""
+    if "left_heel" not in rig.landmarks:
+        return _TOE_HEIGHT_M
     _, (_, heel, _) = rig.landmarks["left_heel"]
     return float(rig.rest_offsets[rig.index("left_foot"), 1] - heel)
 
@@ -117,7 +120,7 @@ def _looking_ahead(rig: Rig, places: FloatArray) -> Rig:
         bone = places[:, BODY_JOINTS.index(name)] - places[:, BODY_JOINTS.index(below)]
         lean[name] = float(np.median(np.arctan2((bone * ahead).sum(axis=-1), bone[:, 1])))
     hung = lean["head"] - lean["neck"] - np.arctan2(offsets[head, 2], offsets[head, 1])
-    if hung > _OTHER_NECK_RAD:
+    if hung > _OTHER_NECK_RAD and abs(lean["neck"]) < _UPRIGHT_RAD:
         offsets[head] = np.linalg.norm(offsets[head]) * np.array([0.0, np.cos(lean["head"]), np.sin(lean["head"])])
     return rig.with_offsets(offsets)
 

@@ -188,9 +188,18 @@ def test_one_frame_and_two_are_enough() -> None:
         assert joint_errors_mm(found, joints[:frames]).max() <= 5.0
 
 
-def test_joints_on_one_spot_give_a_motion() -> None:
-    found = motion_from_joints(np.zeros((3, 22, 3)), FPS)
-    assert np.isfinite(found.rotations).all()
+@pytest.mark.parametrize("size_m", [0.0, 1e-9, 1e-3, 1.0, 1e3, 1e8])
+def test_joints_that_are_no_body_give_a_motion_nevertheless(size_m: float) -> None:
+    joints = np.random.default_rng(0).normal(scale=size_m, size=(30, 22, 3))
+    for given in (joints, joints[:1], np.repeat(joints[:1], 30, axis=0)):
+        found = motion_from_joints(given, FPS)
+        assert np.isfinite(found.rotations).all() and np.isfinite(found.root).all()
+
+
+def test_a_rig_without_landmarks_and_fingers_will_do() -> None:
+    rig = Rig(BODY_JOINTS, DEFAULT_RIG.parents[:22], DEFAULT_RIG.rest_offsets[:22])
+    joints = body_joints(example("walk", fps=FPS))
+    assert joint_errors_mm(motion_from_joints(joints, FPS, rig=rig), joints).max() <= 5.0
 
 
 def test_wrong_inputs_are_named() -> None:
@@ -210,11 +219,18 @@ def test_wrong_inputs_are_named() -> None:
         motion_from_joints(joints, FPS, fingers=np.zeros((len(joints), 15, 4)))
     with pytest.raises(FleximoError, match="outside 1 to 240"):
         motion_from_joints(joints, 0.0)
-    parents = DEFAULT_RIG.parents.copy()
-    parents[BODY_JOINTS.index("right_knee")] = BODY_JOINTS.index("right_hip")
-    names = tuple(name.replace("left_hip", "hip_helper") for name in DEFAULT_RIG.joint_names)
+    renamed = tuple(name.replace("left_hip", "hip_helper") for name in DEFAULT_RIG.joint_names)
     with pytest.raises(FleximoError, match="no joint called 'left_hip'"):
-        motion_from_joints(joints, FPS, rig=Rig(names, parents, DEFAULT_RIG.rest_offsets))
+        motion_from_joints(joints, FPS, rig=Rig(renamed, DEFAULT_RIG.parents, DEFAULT_RIG.rest_offsets))
+
+
+def test_a_rig_with_a_joint_between_is_refused() -> None:
+    above = {name: BODY_JOINTS[parent] for name, parent in zip(BODY_JOINTS[1:], DEFAULT_RIG.parents[1:22])}
+    above |= {"left_elbow": "left_twist", "left_twist": "left_shoulder"}
+    names = [*BODY_JOINTS[:18], "left_twist", *BODY_JOINTS[18:]]
+    rig = Rig(tuple(names), np.array([-1, *(names.index(above[name]) for name in names[1:])]), np.zeros((23, 3)))
+    with pytest.raises(FleximoError, match="must hang on each other"):
+        motion_from_joints(body_joints(example("idle", fps=FPS)), FPS, rig=rig)
 
 
 def test_196_frames_take_20_milliseconds_of_one_core() -> None:
