@@ -6,6 +6,7 @@ Writes `bench.json` and returns a table. Quality of all people and texts is meas
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import platform
@@ -52,6 +53,7 @@ def run(folder: Path, people: Path | None = None) -> dict[str, Any]:
         rows |= _draft(photo)
         rows |= _importers()
         rows |= _joints()
+        rows |= _tokens()
     rows |= _cold(photo)
     document = {"machine": {"cpu": _cpu(), **versions()}, "figures": rows}
     if people is not None:
@@ -96,6 +98,23 @@ def _importers() -> dict[str, dict[str, Any]]:
     return {
         name: _row(_cpu_seconds(lambda content=content: import_motion(content), 5) * 1e3, "ms", bar)
         for name, (content, bar) in contents.items()
+    }
+
+
+def _tokens() -> dict[str, dict[str, Any]]:
+    """T2M-GPT's tokens; of the two bars one is enough. Nothing where torch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    from backend.evaluate.generation import measure_generation
+
+    made = measure_generation()
+    share = made.weights_gb_s / made.copy_gb_s
+    return {
+        "T2M-GPT, 50 tokens": _row(made.cached_s, "s", None),
+        "the same without a cache / with it": _row(made.uncached_s / made.cached_s, "x", 4.0, higher=True),
+        "weights read / plain copy (this or the row above)": _row(share, "x", 0.5, higher=True),
+        "the same tokens without a cache and in a batch": _row(made.same_tokens, "of 1", 1.0, higher=True),
+        "T2M-GPT, 50 tokens, per text of 8 at once": _row(made.batch_s, "s", None),
     }
 
 
