@@ -19,7 +19,7 @@ from fleximo.files import write_atomic
 from fleximo.formats import bvh, humanml
 from fleximo.formats.bvh_file import is_bvh, parse_bvh
 from fleximo.formats.bvh_motion import found_in_bvh
-from fleximo.formats.clips import Ask, Found, JointClip, MeshClip, SmplClip
+from fleximo.formats.clips import Ask, Found, JointClip, MeshClip, SmplClip, choose
 from fleximo.formats.containers import Archive, check_size, guarded, read_limited
 from fleximo.formats.joint_arrays import found_in_array
 from fleximo.formats.numpy_file import is_npy, load_npy, load_npz
@@ -89,14 +89,24 @@ def import_motion(
     if up not in (None, "y", "z"):
         raise FleximoError(f"The up axis {up!r} is neither y nor z.")
     ask = Ask(item, None if fps is None else as_fps(fps), up)
-    path = None if isinstance(source, bytes) else Path(source)
-    if path is not None and path.is_dir():
-        found = _in_folder(path, ask)
-    else:
-        content = source if isinstance(source, bytes) else read_limited(Path(source))
-        check_size(len(content), "file")
-        found = _in_content(content, ask, path)
-        del content
+    with np.errstate(all="ignore"):  # what is not finite is refused by name, not grumbled about
+        return _imported(_found(source, ask), ask, model)
+
+
+def _found(source: str | Path | bytes, ask: Ask) -> Found:
+    if isinstance(source, bytes):
+        check_size(len(source), "file")
+        return _in_content(source, ask, None)
+    path = Path(source)
+    if path.is_dir():
+        with guarded("folder"):
+            return _in_folder(path, ask)
+    return _in_content(read_limited(path), ask, path)
+
+
+def _imported(found: Found, ask: Ask, model: Path | None) -> Imported:
+    """What was found, on the rig, with everything there is to say about it."""
+    choose(ask.item, found.items)
     with guarded("motion"):
         mesh = None
         if isinstance(found.clip, MeshClip):
@@ -104,9 +114,12 @@ def import_motion(
         else:
             motion, notices = _motion(found.clip, ask, model)
     if found.items > 1:
-        told = f"The file has {found.items} motions; this is number {item} of 0 to {found.items - 1}."
+        told = f"The file has {found.items} motions; this is number {ask.item} of 0 to {found.items - 1}."
         notices = (Notice("several_motions", told, "Choose another with --item."), *notices)
-    return Imported(motion, found.kind, found.items, item, found.text, (*found.notices, *notices), mesh)
+    if ask.fps not in (None, motion.fps):
+        told = f"The file's own rate is {float(motion.fps):g} frames a second; the one given was not used."
+        notices = (*notices, Notice("rate_in_file", told, "Set the scene's rate to play it at another."))
+    return Imported(motion, found.kind, found.items, ask.item, found.text, (*found.notices, *notices), mesh)
 
 
 def sniff(content: bytes) -> str:

@@ -56,6 +56,16 @@ def test_amass_without_a_rate_says_what_it_assumed() -> None:
     assert told.motion.fps == 60 and not told.notices
 
 
+def test_what_is_asked_in_vain_is_told() -> None:
+    content = files.amass(files.truth())
+    asked = import_motion(content, fps=60)
+    assert asked.motion.fps == 20 and codes(asked) == ["rate_in_file"]
+    for single in (content, files.aist(files.truth()), files.npy(files.body_joints(files.truth()))):
+        with pytest.raises(FleximoError, match="one motion") as told:
+            import_motion(single, item=1)
+        assert told.value.code == "no_such_item"
+
+
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_aist_divides_its_path_by_its_scaling(protocol: int) -> None:
     imported = import_motion(files.aist(files.truth(), protocol=protocol))

@@ -24,6 +24,7 @@ from fleximo.formats import bvh, import_motion
 from fleximo.formats.containers import LIMIT_BYTES
 from fleximo.formats.obj_folder import vertices_of_obj
 from fleximo.formats.pickles import BODY_MODEL, load_pickle
+from fleximo.formats.torch_file import load_torch
 from tests.fleximo import motion_files as files
 
 _MOST_SECONDS = 10.0  # far above what any takes; a hang would be endless
@@ -179,6 +180,16 @@ def bombs() -> dict[str, bytes]:
 @pytest.mark.parametrize("name", bombs())
 def test_bombs(name: str) -> None:
     assert read(bombs()[name]) not in ("read", "internal_error")
+
+
+@pytest.mark.parametrize(
+    ("size", "stride"),
+    [(b"(K\x05t", b"(K\x01t"), (b"(K\x02t", b"(K\x04t"), (b"K\x02K\x02\x86", b"K\x02K\x02\x86")],
+)
+def test_tensors_stay_inside_their_storage(size: bytes, stride: bytes) -> None:
+    assert load_torch(torch_archive(tensor(b"(K\x04t", b"(K\x01t"), bytes(16))).shape == (4,)
+    with pytest.raises(FleximoError, match="beyond its storage"):
+        load_torch(torch_archive(tensor(size, stride), bytes(16)))
 
 
 def test_what_is_large_in_itself_is_refused_before_it_is_read(tmp_path: Path) -> None:
