@@ -176,7 +176,8 @@ def _in_npz(content: bytes, ask: Ask) -> Found:
         load_npz(content, names)  # sizes and headers, before numpy's own reader believes them
         return Found("Fleximo", Motion.from_bytes(content))
     if len(names) == 1:  # an array without a name, as np.savez writes it
-        return _in_value(next(iter(load_npz(content, names).values())), ask, None)
+        for array in load_npz(content, names).values():
+            return _in_value(array, ask, None)
     found = found_in_fields(load_npz(content, FIELDS), ask)
     return _unknown(names) if found is None else found
 

@@ -177,6 +177,13 @@ def bombs() -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def test_archives_that_are_none_of_numpy_s() -> None:
+    for content in (zipped({"poses.txt": b"1"}), zipped({}), zipped({"a/b.npy": b"", "c": b""})):
+        assert read(content) in ("unknown_format", "unreadable_file")
+    with pytest.raises(FleximoError, match="4096 parts"):  # before zipfile makes an object of each
+        import_motion(bombs()["zip of many"])
+
+
 @pytest.mark.parametrize("name", bombs())
 def test_bombs(name: str) -> None:
     assert read(bombs()[name]) not in ("read", "internal_error")
