@@ -25,6 +25,7 @@ _LABELLED_SLOW_M_S = 0.4  # the same where a contact is given: HumanML3D's label
 _LIFTED_M = 0.07  # above the lowest toe around
 _AROUND_S = 0.6
 _STAND_S = 0.12  # less is no stance
+_STILL_M = 0.005
 _SLIDE_M = 0.025  # a foot that moves on by twice as much in one stance has made a small step
 _LET_GO_S = 0.2  # in which a held foot comes to its place, and goes on from it
 _FLOOR_M = 0.03  # stances this near to the floor are on it; others are steps and stools
@@ -64,8 +65,9 @@ def _stances(planted: BoolArray, toe: FloatArray, fps: Fraction) -> Iterator[sli
         while start < stop:
             away = np.linalg.norm(toe[start:stop, [0, 2]] - toe[start, [0, 2]], axis=-1) > 2.0 * _SLIDE_M
             end = start + int(np.argmax(away)) if away.any() else stop
-            near = np.linalg.norm((toe[start:end] - _middle(toe[start:end]))[:, [0, 2]], axis=-1) <= _SLIDE_M
-            # A foot that comes or goes is not held yet, or no longer.
+            off = np.linalg.norm((toe[start:end] - _middle(toe[start:end]))[:, [0, 2]], axis=-1)
+            # A foot that comes or goes is not held yet, or no longer: what else it does tells how far it may be off.
+            near = off <= min(max(_STILL_M, 3.0 * float(np.sort(off)[len(off) // 2])), _SLIDE_M)
             frames = slice(start + int(np.argmax(near)), end - int(np.argmax(near[::-1])))
             if frames.stop - frames.start >= least:
                 yield frames
