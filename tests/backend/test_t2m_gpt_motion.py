@@ -391,27 +391,30 @@ def test_the_command_writes_a_motion_and_says_how_it_came_about(
     )  # fmt: skip
 
 
-_TEN_MINUTES = """
+_LONG = """
 import sys
 from backend.catalog import motion_model
 from fleximo import MotionPlan, Segment
 from fleximo.system import peak_memory_mb
 moves = ("walk", "wave", "squat", "turn", "bow", "kick")
-count, seconds = int(sys.argv[2]), 600.0 / int(sys.argv[2])
-plan = MotionPlan(tuple(Segment(moves[i % 6], seconds, text=f"a person does {moves[i % 6]} {i}") for i in range(count)))
-performance = motion_model(sys.argv[1]).perform(plan, lambda *_: None, None)
-worst = max(seam.jump_m for seam in performance.seams)
-print(peak_memory_mb(), len(performance.motion) / float(performance.motion.fps), worst)
+model = motion_model(sys.argv[1])
+for seconds in map(float, sys.argv[2:]):
+    count = int(seconds / 8.0)
+    segments = (Segment(moves[i % 6], 8.0, text=f"a person does {moves[i % 6]} {i}") for i in range(count))
+    made = model.perform(MotionPlan(tuple(segments)), lambda *_: None, None)
+    worst = max(seam.jump_m for seam in made.seams)
+    print(peak_memory_mb(), len(made.motion) / float(made.motion.fps), worst)
 """
 
 
-@pytest.mark.parametrize(("model", "segments"), [("moves", 120), ("t2m-gpt", 60)])
-def test_ten_minutes_stay_below_a_gigabyte(model: str, segments: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _TEN_MINUTES, model, str(segments)],
-        check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    megabytes, seconds, worst = map(float, done.stdout.split()[-3:])
-    assert megabytes < 1000.0
-    assert seconds == pytest.approx(600.0, abs=segments * 0.03)
-    assert worst <= MAX_JUMP_M
+@pytest.mark.parametrize(("model", "lengths"), [("moves", (600,)), ("t2m-gpt", (16, 80))])
+def test_ten_minutes_stay_below_a_gigabyte(model: str, lengths: tuple[int, ...]) -> None:
+    """Of T2M-GPT shorter ones, and what another minute costs carried on to ten (docs/performance.md has all of it)."""
+    command = [sys.executable, "-c", _LONG, model, *map(str, lengths)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    told = np.array([line.split() for line in done.stdout.splitlines()[-len(lengths) :]], dtype=float)
+    megabytes, seconds, worst = told.T
+    assert seconds == pytest.approx(np.array(lengths))
+    assert worst.max() <= MAX_JUMP_M
+    growth = (megabytes[-1] - megabytes[-2]) / (seconds[-1] - seconds[-2]) if len(lengths) > 1 else 0.0
+    assert megabytes[-1] + growth * (600.0 - seconds[-1]) < 1000.0
