@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ def _planned(request: Mapping[str, Any]) -> MotionPlan:
 
 
 def _motion(task: Task, progress: Progress) -> Files:
-    from fleximo.moves import generate
+    from backend import catalog
     from fleximo.upper_body import upper_body_plan
 
     request = task.request
@@ -135,8 +136,10 @@ def _motion(task: Task, progress: Progress) -> Files:
         plan = plan.with_seed(request["seed"])
     if request.get("upper_body"):
         plan = upper_body_plan(plan)
-    motion = generate(plan, fps=as_fps(request["fps"]), progress=progress)
-    motion.save(task.work / "motion.npz")
+    model = catalog.motion_model(request.get("motion_model", "moves"))
+    made = model.perform(plan, progress, as_fps(request["fps"]))
+    made.motion.save(task.work / "motion.npz")
+    plan = replace(plan, notices=(*plan.notices, *made.notices))  # told where the plan's own warnings are told
     return {"motion": task.work / "motion.npz", "plan": _json_file(task.work / "plan.json", plan.to_json())}
 
 

@@ -35,6 +35,7 @@ Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Words = Annotated[str, Field(max_length=4000)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 PlannerName = Literal["rules", "llm", "local"]
+MotionModelName = Literal["moves", "t2m-gpt"]
 Label = Annotated[str, Field(max_length=200)]
 Finite = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 PointPx = Annotated[list[Finite], Field(min_length=2, max_length=2)]
@@ -93,6 +94,7 @@ class MotionRequest(_Strict):
     text: Text | None = None
     plan: PlanDocument | None = None
     planner: PlannerName = "rules"
+    motion_model: MotionModelName = "moves"
     upper_body: bool = False
     fps: Annotated[float, Field(ge=1, le=240, allow_inf_nan=False)] = 30.0
     seed: Seed | None = None
