@@ -271,6 +271,17 @@ def test_the_estimate_of_our_moves(name: str) -> None:
     assert joint_errors(estimate(name).joints, joints).mean() < 0.030
 
 
+def test_limbs_are_cut_where_they_bend_not_where_others_bend() -> None:
+    odd = synthetic_body.make_body(0, stretch={"left_elbow": 0.7, "left_wrist": 1.25, "left_knee": 0.8})
+    local, pelvis = synthetic_body.random_pose(FRAMES, 11, fps=float(FPS))
+    vertices, joints = odd.skin(local, pelvis)
+    errors = joint_errors(estimate_joints(vertices.astype(np.float32)).joints, joints).mean(axis=0)
+    assert errors.mean() < 0.030
+    assert all(
+        errors[BODY_JOINTS.index(f"{side}_{name}")] < 0.015 for side in ("left", "right") for name in ("elbow", "knee")
+    )
+
+
 def test_the_order_of_the_vertices_tells_nothing() -> None:
     vertices, joints, _ = random_clip(1)
     shuffled = vertices[:, np.random.default_rng(9).permutation(6890)]
