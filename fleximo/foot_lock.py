@@ -65,9 +65,11 @@ def _stances(planted: BoolArray, toe: FloatArray, fps: Fraction) -> Iterator[sli
         while start < stop:
             away = np.linalg.norm(toe[start:stop, [0, 2]] - toe[start, [0, 2]], axis=-1) > 2.0 * _SLIDE_M
             end = start + int(np.argmax(away)) if away.any() else stop
-            off = np.linalg.norm((toe[start:end] - _middle(toe[start:end]))[:, [0, 2]], axis=-1)
+            apart = toe[start:end] - _middle(toe[start:end])
+            off = np.linalg.norm(apart[:, [0, 2]], axis=-1)
             # A foot that comes or goes is not held yet, or no longer: what else it does tells how far it may be off.
             near = off <= min(max(_STILL_M, 3.0 * float(np.sort(off)[len(off) // 2])), _SLIDE_M)
+            near &= apart[:, 1] <= _STANDING_M[1]
             frames = slice(start + int(np.argmax(near)), end - int(np.argmax(near[::-1])))
             if frames.stop - frames.start >= least:
                 yield frames
