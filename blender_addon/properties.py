@@ -5,6 +5,7 @@ Plain values only; `shot` turns them into Fleximo's types and back.
 
 # mypy: disable-error-code="valid-type"
 
+import json
 import uuid
 from typing import Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "forget_fit",
     "forget_person",
     "found_in",
+    "list_bones",
     "live",
     "remove_take",
     "show_only",
@@ -86,6 +88,33 @@ class FLEXIMO_PG_segment(bpy.types.PropertyGroup):
     layers: bpy.props.StringProperty(description="The moves of other joints laid over it, as JSON", options={"HIDDEN"})
 
 
+class FLEXIMO_PG_bone(bpy.types.PropertyGroup):
+    """The length of one bone of the person in the photo."""
+
+    metres: bpy.props.FloatProperty(
+        name="Length",
+        description="As measured in the photo; set it where the photo misleads",
+        unit="LENGTH",
+        min=0.01,
+        max=3.0,
+        precision=3,
+        update=lambda bone, _context: _set_length(bone),
+    )
+
+
+def _set_length(bone: Any) -> None:
+    """Writes a length that was changed by hand into the person, and has the motion laid on him anew."""
+    scene = bone.id_data
+    take = next(each for each in scene.fleximo.takes if any(bone == own for own in each.bones))
+    if not take.person:
+        return
+    person = json.loads(take.person)
+    if abs(person["bone_lengths_m"].get(bone.name, 0.0) - bone.metres) > 1e-6:
+        person["bone_lengths_m"][bone.name] = bone.metres
+        take.person = json.dumps(person)
+        forget_fit(take)
+
+
 class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     """One shot: motion + photo + camera + range + engine + seed, and the job that rendered it last."""
 
@@ -114,6 +143,23 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     person: bpy.props.StringProperty(description="The person found in the photo, as JSON")
     photo_digest: bpy.props.StringProperty(description="sha256 of the photo in which the person was found")
     placing: bpy.props.BoolProperty(description="Whether points are being placed by hand over the photo")
+    bones: bpy.props.CollectionProperty(
+        type=FLEXIMO_PG_bone, name="Bones", description="The person's bone lengths, as measured or as set by hand"
+    )
+    stature_m: bpy.props.FloatProperty(
+        name="Stature",
+        description="Height of the person, where you know it; 0: 1.70 m. Takes effect with Detect Pose",
+        unit="LENGTH",
+        min=0.0,
+        max=2.6,
+    )
+    lens_degrees: bpy.props.FloatProperty(
+        name="Lens",
+        description="Angle of view of the photo's longer side in degrees, where you know it; 0: as the file tells, "
+        "else 35. Takes effect with Detect Pose",
+        min=0.0,
+        max=150.0,
+    )
     warnings: bpy.props.StringProperty(description="What to beware of in the photo, one sentence per line")
     camera: bpy.props.PointerProperty(
         type=bpy.types.Object, name="Camera", description="The camera fitted to the photo", poll=_is_camera
@@ -183,7 +229,7 @@ class FLEXIMO_PG_live(bpy.types.PropertyGroup):
     detail: bpy.props.StringProperty(name="Detail", description="The full text of the last error")
 
 
-CLASSES = (FLEXIMO_PG_segment, FLEXIMO_PG_take, FLEXIMO_PG_scene, FLEXIMO_PG_live)
+CLASSES = (FLEXIMO_PG_segment, FLEXIMO_PG_bone, FLEXIMO_PG_take, FLEXIMO_PG_scene, FLEXIMO_PG_live)
 
 
 def attach() -> None:
@@ -224,7 +270,17 @@ def add_take(scene: Any) -> Any:
 
 # What a take is made of. The rest follows from it, or belongs to its last render.
 _OF_MOTION = ("text", "seed", "plan", "planned_text", "armature", "frame_start", "frame_end")
-_OF_PHOTO = ("photo", "person", "photo_digest", "warnings", "camera", "framing", "fitted_camera")
+_OF_PHOTO = (
+    "photo",
+    "stature_m",
+    "lens_degrees",
+    "person",
+    "photo_digest",
+    "warnings",
+    "camera",
+    "framing",
+    "fitted_camera",
+)
 _OF_RENDER = ("engine", "size", "rescale")
 
 
@@ -239,6 +295,8 @@ def duplicate_take(scene: Any, source: Any, *, motion: bool, photo: bool) -> Any
     # Sizes come first and the photo's own values last: setting those forgets what was measured before.
     for name in (*_OF_RENDER, *(_OF_PHOTO if photo else ()), *(_OF_MOTION if motion else ())):
         setattr(take, name, getattr(source, name))
+    if photo:
+        list_bones(take)
     if motion:
         for segment in source.segments:
             copy = take.segments.add()
@@ -290,7 +348,17 @@ def find_take(uid: str) -> tuple[Any, Any]:
 def forget_person(take: Any) -> None:
     """Another photo: what was found in the former one no longer holds."""
     take.person = take.photo_digest = take.warnings = ""
+    take.bones.clear()
     forget_camera(take)
+
+
+def list_bones(take: Any) -> None:
+    """Lists the bone lengths of the take's person."""
+    lengths = json.loads(take.person)["bone_lengths_m"] if take.person else {}
+    take.bones.clear()
+    for name, metres in lengths.items():
+        row = take.bones.add()
+        row.name, row.metres = name, metres
 
 
 def forget_camera(take: Any) -> None:

@@ -112,7 +112,14 @@ def _done(status: JobStatus) -> JobStatus:
 
 
 def detect(
-    folder: Path, photo: bytes, report: Report, *, points: Points | None = None, choose: int | None = None
+    folder: Path,
+    photo: bytes,
+    report: Report,
+    *,
+    points: Points | None = None,
+    choose: int | None = None,
+    stature_m: float | None = None,
+    lens_degrees: float | None = None,
 ) -> Generator[None, None, Person]:
     """The person in the photo, found by the server; by `points` placed by hand, or the one of several chosen."""
     report(0.0, "Sending the photo")
@@ -120,7 +127,9 @@ def detect(
     client = _connect(folder)
     job = str(uuid.uuid4())
     marks = None if points is None else {name: None if at is None else list(at) for name, at in points.items()}
-    client.submit({"kind": "detect", "photo": client.upload(photo), "points": marks, "choose": choose}, job)
+    request = {"kind": "detect", "photo": client.upload(photo), "points": marks, "choose": choose}
+    known = {"stature_m": stature_m, "lens_degrees": lens_degrees}
+    client.submit(request | {name: value for name, value in known.items() if value is not None}, job)
     yield from _ended(client, folder, job, report, share=1.0)
     return Person.from_json(json.loads(client.result(job)))
 

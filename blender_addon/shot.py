@@ -22,7 +22,7 @@ from fleximo.rescale import Fit
 from fleximo.take import Take
 
 from . import sampling
-from .properties import forget_fit, forget_person
+from .properties import forget_fit, forget_person, list_bones
 
 __all__ = [
     "appearance",
@@ -42,6 +42,7 @@ def store_person(take: Any, person: Person, photo_digest: str) -> None:
     forget_person(take)
     take.person = json.dumps(person.to_json())
     take.photo_digest = photo_digest
+    list_bones(take)
     take.warnings = "\n".join(f"{notice.message} {notice.remedy}".strip() for notice in person.notices)
 
 

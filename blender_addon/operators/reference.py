@@ -109,8 +109,12 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
         marks = points.photo_points(take, *points.view_of(take)) if self.by_points else None
         choose = self.choose - 1 if self.choose else None
 
+        stature_m, lens_degrees = take.stature_m or None, take.lens_degrees or None
+
         def work(report: Report) -> Generator[None, None, Person]:
-            return remote.detect(folder, content, report, points=marks, choose=choose)
+            return remote.detect(
+                folder, content, report, points=marks, choose=choose, stature_m=stature_m, lens_degrees=lens_degrees
+            )
 
         def land(person: Person) -> str:
             scene, landed = properties.find_take(uid)

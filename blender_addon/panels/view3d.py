@@ -6,11 +6,13 @@ from typing import Any
 import bpy
 
 from .. import live_puppet, plan_list, properties
+from .edit import draw_edit
 
 __all__ = ["CLASSES"]
 
 _LETTER_PX, _BORDER_PX = 6.6, 64.0  # of the interface's font, and what icon and margins take of a line, at scale 1
 _FEWEST_LETTERS = 20
+_CLOSED = {"DEFAULT_CLOSED"}
 _PLAN_EDITS = {"add": "ADD", "remove": "REMOVE", "up": "TRIA_UP", "down": "TRIA_DOWN", "split": "MOD_EDGESPLIT"}
 
 
@@ -156,8 +158,7 @@ class FLEXIMO_PT_edit(_TakePanel, bpy.types.Panel):
         return take is not None and take.armature is not None
 
     def draw_take(self, layout: Any, take: Any) -> None:
-        row = layout.row(align=True)
-        row.operator_menu_enum("fleximo.key_hands", "shape", icon="VIEW_PAN")
+        draw_edit(layout, take)
 
 
 class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
@@ -182,6 +183,21 @@ class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
         shown = live_puppet.is_live(take)
         layout.operator("fleximo.live_puppet", icon="OUTLINER_OB_ARMATURE", depress=shown)
         layout.prop(bpy.context.scene.fleximo, "show_overlay")
+
+
+class FLEXIMO_PT_body(_TakePanel, bpy.types.Panel):
+    bl_idname = "FLEXIMO_PT_body"
+    bl_label = "Body and Lens"
+    bl_parent_id = "FLEXIMO_PT_photo"
+    bl_options = _CLOSED
+
+    def draw_take(self, layout: Any, take: Any) -> None:
+        column = layout.column(align=True)
+        column.prop(take, "stature_m")
+        column.prop(take, "lens_degrees")
+        column = layout.column(align=True)
+        for bone in take.bones:
+            column.prop(bone, "metres", text=bone.name.replace("_", " ").capitalize())
 
 
 class FLEXIMO_PT_render(_TakePanel, bpy.types.Panel):
@@ -229,6 +245,7 @@ CLASSES = (
     FLEXIMO_PT_motion,
     FLEXIMO_PT_edit,
     FLEXIMO_PT_photo,
+    FLEXIMO_PT_body,
     FLEXIMO_PT_render,
     FLEXIMO_PT_server,
 )

@@ -72,3 +72,13 @@ def test_found_points_are_where_the_handles_start(addon: Any, scene: Any, take: 
 def test_using_points_that_are_not_there_is_refused(addon: Any, scene: Any, take: Any) -> None:
     with pytest.raises(RuntimeError, match="Place Points"):
         bpy.ops.fleximo.detect_pose(by_points=True)
+
+
+def test_stature_and_lens_are_told_to_detection(addon: Any, scene: Any, take: Any) -> None:
+    take.stature_m, take.lens_degrees = 1.5, 50.0
+    bpy.ops.fleximo.detect_pose()
+    person = addon("shot").person_of(take)
+    assert person.stature_m == pytest.approx(1.5) and person.lens_degrees == pytest.approx(50.0)
+    camera, _ = addon("shot").camera_of(take)
+    longer = max(camera.size)
+    assert 2 * np.degrees(np.arctan(longer / 2 / camera.K[0, 0])) == pytest.approx(50.0, abs=3.0)

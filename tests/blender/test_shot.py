@@ -157,3 +157,18 @@ def test_a_take_of_a_later_version_is_refused_in_words(addon: Any, scene: Any, t
     take.fit = take.fit.replace('"turn_rad"', '"turn_of_later_days"')
     with pytest.raises(FleximoError, match="turn_of_later_days, which this version does not know"):
         job_of(addon, scene, take)
+
+
+def test_a_bone_length_set_by_hand_is_the_persons(addon: Any, scene: Any, take: Any) -> None:
+    before = job_of(addon, scene, take)
+    assert {bone.name for bone in take.bones} >= {"upper_arm", "shin"}
+    length = take.bones["forearm"].metres
+    assert take.fit != ""
+    take.bones["forearm"].metres = 1.3 * length
+    assert take.fit == "", "the motion is laid on the person anew"
+    after = job_of(addon, scene, take)
+    assert after.person.bone_lengths_m["forearm"] == pytest.approx(1.3 * length)
+    moved = np.abs(after.signal.track.points_px - before.signal.track.points_px).max(axis=(0, 2))
+    assert moved[7] > 3.0 and moved[10] < 0.01, "the wrist moves, the ankle does not"
+    addon("properties").duplicate_take(scene, scene.fleximo.takes[0], motion=False, photo=True)
+    assert scene.fleximo.takes[-1].bones["forearm"].metres == pytest.approx(1.3 * length)
