@@ -262,7 +262,7 @@ def _motion_from_mesh(clip: MeshClip, ask: Ask, model: Path | None) -> tuple[Mot
 
 
 def _motion_from_joints(clip: JointClip, ask: Ask) -> tuple[Motion, tuple[Notice, ...]]:
-    """Joints turned upright where asked, put on the floor and solved."""
+    """Joints turned upright where asked, and solved, which puts them on the floor."""
     joints = clip.joints
     notices: tuple[Notice, ...] = ()
     if ask.up == "z":
@@ -270,9 +270,6 @@ def _motion_from_joints(clip: JointClip, ask: Ask) -> tuple[Motion, tuple[Notice
     head, hips = joints[:, BODY_JOINTS.index("head")], joints[:, 0]
     if abs(float(rot.unit(head - hips)[:, 2].mean())) > 0.8 and ask.up is None:
         notices = (Notice("lying", "The person lies all the time.", "If the file's Z points up, say --up z."),)
-    floor = float(np.percentile(joints[..., 1].min(axis=1), 1.0))
-    if abs(floor) > 0.02:
-        joints = joints - np.array([0.0, floor, 0.0])
     return motion_from_joints(joints, clip.fps, contacts=clip.contacts), notices
 
 

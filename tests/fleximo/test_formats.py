@@ -186,6 +186,13 @@ def test_joints_in_another_unit_are_told_and_scaled(unit: tuple[str, float]) -> 
     assert np.abs(imported.motion.joints()[:, :22] - files.truth().joints()[:, :22]).max() < 0.02
 
 
+def test_joints_above_or_below_the_floor_are_put_on_it() -> None:
+    for height in (-0.9, 0.5):
+        joints = files.body_joints(files.truth()) + np.array([0.0, height, 0.0], np.float32)
+        motion = import_motion(files.npy(joints)).motion
+        assert np.abs(motion.joints()[:, :22] - files.truth().joints()[:, :22]).max() < 0.04
+
+
 def test_joints_of_no_unit_are_refused() -> None:
     for factor in (1e-6, 7.0, 1e6):
         with pytest.raises(FleximoError) as told:
