@@ -11,8 +11,13 @@ from typing import Any, TypeVar
 from backend import weights
 from backend.stages import MotionModel, Planner, VideoModel
 from fleximo.errors import FleximoError
+from fleximo.plan import MotionPlan
+from fleximo.planner.any_text import plan_any_text
 
-__all__ = ["MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Engine", "engine", "motion_model", "planner", "video_model"]
+__all__ = [
+    "MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Engine", "engine", "motion_model", "plan_for_model", "planner",
+    "video_model",
+]  # fmt: skip
 
 Entry = TypeVar("Entry")
 
@@ -158,6 +163,11 @@ def motion_model(name: str) -> MotionModel:
 def planner(name: str) -> Planner:
     """The planner `name`; raises `FleximoError` that lists the names there are, or says what it lacks."""
     return _named(PLANNERS, name, "planner")()
+
+
+def plan_for_model(text: str, by: Planner, model: MotionModel) -> MotionPlan:
+    """The plan of `text`; for a motion model that reads words, words that no planner knows stay in it."""
+    return plan_any_text(text, by.plan) if model.reads_text else by.plan(text)
 
 
 def _named(entries: Mapping[str, Entry], name: str, what: str) -> Entry:

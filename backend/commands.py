@@ -207,7 +207,7 @@ def plan(arguments: argparse.Namespace) -> Result:
 
 def motion(arguments: argparse.Namespace) -> Result:
     fps, model = as_fps(arguments.fps), catalog.motion_model(arguments.motion_model)
-    made = catalog.planner(arguments.planner).plan(arguments.text).with_seed(arguments.seed)
+    made = catalog.plan_for_model(arguments.text, catalog.planner(arguments.planner), model).with_seed(arguments.seed)
     progress = ProgressLine()
     try:
         performance = model.perform(made, progress, fps)

@@ -155,7 +155,8 @@ def _planned(request: Request, progress: Progress) -> tuple[MotionPlan, str]:
     """The plan of the text, and the name of the planner who made it in the end."""
     planner = catalog.planner(request.planner)
     progress(0.0, f"planning: {planner.name}")
-    plan = planner.plan(request.text).with_seed(request.seed)
+    model = catalog.motion_model(request.motion_model)
+    plan = catalog.plan_for_model(request.text, planner, model).with_seed(request.seed)
     fell_back = any(notice.code == "planner_fallback" for notice in plan.notices)
     planned_by = "rules" if fell_back else planner.name
     del planner

@@ -61,6 +61,9 @@ class Performance:
 
 
 class MotionModel(Protocol):
+    name: str
+    reads_text: bool  # whether it reads the segments' words, so that it can do more than the moves that plans know
+
     def generate(self, plan: MotionPlan, progress: Progress) -> Motion:
         """The motion of `plan` at the model's own rate."""
         ...

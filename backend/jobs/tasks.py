@@ -115,15 +115,16 @@ class _Reporter:
 
 
 def _plan(task: Task, progress: Progress) -> Files:
-    plan = _planned(task.request).with_seed(task.request["seed"])
+    plan = _planned(task.request, "moves").with_seed(task.request["seed"])
     return {"plan": _json_file(task.work / "plan.json", plan.to_json())}
 
 
-def _planned(request: Mapping[str, Any]) -> MotionPlan:
+def _planned(request: Mapping[str, Any], motion_model: str) -> MotionPlan:
     """The plan of the request's text; endpoints and keys of the planners are settings of this process."""
     from backend import catalog
 
-    return catalog.planner(request.get("planner", "rules")).plan(request["text"])
+    planner = catalog.planner(request.get("planner", "rules"))
+    return catalog.plan_for_model(request["text"], planner, catalog.motion_model(motion_model))
 
 
 def _motion(task: Task, progress: Progress) -> Files:
@@ -131,13 +132,13 @@ def _motion(task: Task, progress: Progress) -> Files:
     from fleximo.upper_body import upper_body_plan
 
     request = task.request
-    plan = _planned(request) if request["plan"] is None else MotionPlan.from_json(request["plan"])
+    name = request.get("motion_model", "moves")
+    plan = _planned(request, name) if request["plan"] is None else MotionPlan.from_json(request["plan"])
     if request["seed"] is not None:
         plan = plan.with_seed(request["seed"])
     if request.get("upper_body"):
         plan = upper_body_plan(plan)
-    model = catalog.motion_model(request.get("motion_model", "moves"))
-    made = model.perform(plan, progress, as_fps(request["fps"]))
+    made = catalog.motion_model(name).perform(plan, progress, as_fps(request["fps"]))
     made.motion.save(task.work / "motion.npz")
     plan = replace(plan, notices=(*plan.notices, *made.notices))  # told where the plan's own warnings are told
     return {"motion": task.work / "motion.npz", "plan": _json_file(task.work / "plan.json", plan.to_json())}

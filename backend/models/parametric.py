@@ -20,6 +20,7 @@ class ParametricMoves:
     """Text-to-motion without weights: every plan of known moves, at any length."""
 
     name = "moves"
+    reads_text = False
 
     def generate(self, plan: MotionPlan, progress: Progress = silent) -> Motion:
         return self.perform(plan, progress).motion

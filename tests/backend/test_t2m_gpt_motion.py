@@ -20,6 +20,7 @@ pytest.importorskip("torch")
 
 from backend import catalog
 from backend.cli import main
+from backend.jobs import tasks
 from backend.models.t2m_gpt import T2MGPT, Networks, Settings
 from backend.models.t2m_gpt.length import PACES, fit_length
 from backend.models.t2m_gpt.model import sentence
@@ -29,6 +30,7 @@ from fleximo import Cancelled, FleximoError, Motion, MotionPlan, Segment
 from fleximo.formats.humanml import decode_features, encode_features
 from fleximo.moves import generate
 from fleximo.seams import MAX_JUMP_M, Seam
+from tests.backend.test_jobs_tasks import make_task
 from tests.fixtures.make_standin_weights import make_standins
 from tests.fleximo.move_metrics import lowest_point, stance_speeds
 
@@ -389,6 +391,26 @@ def test_the_command_writes_a_motion_and_says_how_it_came_about(
     assert len(Motion.load(out)) == document["frames"] == sum(
         int(segment["seconds"] * 30 + 0.5) for segment in document["plan"]["segments"]
     )  # fmt: skip
+
+
+def test_words_that_no_planner_knows_reach_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "out.npz")
+    text = "a man juggles three balls, then waves"
+    assert main(["motion", text, "--motion-model", "t2m-gpt", "-o", out, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["plan"]["segments"][0]["text"] == "a man juggles three balls"
+    assert "unmatched_text" not in document["warnings"]
+    assert main(["motion", text, "-o", out, "--json"]) == 0  # the moves know no juggling, and say so
+    assert "unmatched_text" in json.loads(capsys.readouterr().out)["warnings"]
+
+
+def test_a_motion_job_runs_it(tmp_path: Path) -> None:
+    request = {"plan": None, "text": "she kicks", "fps": 24.0, "seed": 3, "motion_model": "t2m-gpt"}
+    outcome = tasks.run(make_task(tmp_path, "motion", request), lambda event: None)
+    folder = tmp_path / "jobs" / "job"
+    plan = json.loads((folder / outcome.files["plan"].path).read_text())
+    assert Motion.load(folder / outcome.files["motion"].path).fps == 24
+    assert "length_changed" in [warning["code"] for warning in plan["warnings"]]
 
 
 _LONG = """

@@ -98,6 +98,7 @@ class T2MGPT:
     """Text-to-motion by T2M-GPT: any text, native rate 20 fps, segments of any length in any number."""
 
     name = "t2m-gpt"
+    reads_text = True
 
     def __init__(self, settings: Settings | None = None, networks: Networks | None = None) -> None:
         self._settings = settings or Settings()
