@@ -18,9 +18,19 @@ from fleximo.errors import FleximoError
 from fleximo.motion import Motion
 from fleximo.rig import Rig
 
-from . import axes, compat
+from . import axes, compat, edit_layer
 
-__all__ = ["CONTACTS", "bone_names", "build_armature", "key_motion", "key_steps", "rest_heads", "rest_quaternions"]
+__all__ = [
+    "CONTACTS",
+    "basis_rotations",
+    "bone_names",
+    "build_armature",
+    "key_motion",
+    "key_steps",
+    "rest_heads",
+    "rest_quaternions",
+    "root_locations",
+]
 
 # Animated custom properties of the root bone: whether the toes stand still on the floor. An animator may change them.
 CONTACTS = ("left_toe_planted", "right_toe_planted")
@@ -149,59 +159,69 @@ def rest_heads(armature: Any, names: tuple[str, ...]) -> np.ndarray[Any, Any]:
 
 
 def key_motion(armature: Any, motion: Motion, frame_start: int, action_name: str) -> Any:
-    """Keys every frame of `motion` from `frame_start` on, in a new action of `armature`; returns the action.
+    """Keys every frame of `motion` from `frame_start` on, in a new action that becomes the armature's base; returns it.
 
     One key per frame and channel, linear, typed GENERATED, so that the dope sheet tells them from keys made by hand.
-    `motion.fps` must be the scene's rate; the armature's former action is kept in the file.
+    `motion.fps` must be the scene's rate; the armature's former base is kept in the file.
     """
-    for _ in key_steps(lambda: armature, motion, frame_start, action_name):
-        pass
-    return armature.animation_data.action
+    steps = key_steps(lambda: armature, motion, frame_start, action_name)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            action = bpy.data.actions[end.value]
+            former = edit_layer.set_base(armature, action)
+            if former is not None:
+                former.use_fake_user = True
+            return action
 
 
 def key_steps(
     look_up: Callable[[], Any], motion: Motion, frame_start: int, action_name: str
-) -> Generator[float, None, None]:
-    """`key_motion` a bone at a time; yields how much is done, 0..1.
+) -> Generator[float, None, str]:
+    """The keys of `key_motion` in a new action that plays nowhere yet, a bone at a time; returns the action's name.
 
-    `look_up` gives the armature at every step, because undo and file loading replace it. Steps that are stopped leave
-    the armature with its former action.
+    Yields how much is done, 0..1. `look_up` gives the armature at every step, because undo and file loading replace
+    it. Steps that are stopped leave nothing behind.
     """
     armature = look_up()
     names = bone_names(armature, motion.rig)
     rests = rest_quaternions(armature, names)
-    bound = armature.animation_data
-    former = (bound.action.name, bound.action_slot.identifier) if bound and bound.action and bound.action_slot else None
-    action, _ = compat.new_action(action_name, armature)
-    own, done = action.name, False
+    own: str = compat.new_action(action_name, armature).name
+    done = False
     frames = np.arange(frame_start, frame_start + len(motion))
     try:
         for joint, name in enumerate(names):
-            channels = compat.channels_of(look_up())
-            local = axes.quaternions_to_blender(motion.rotations[:, joint].astype(np.float64))
-            # A bone's own rotation is the joint's rotation seen from the bone's rest axes.
-            basis = rot.multiply(rot.multiply(rot.conjugate(rests[joint]), local), rests[joint])
-            basis = rot.continuous(basis[:, None])[:, 0]
-            path = f'pose.bones["{name}"].rotation_quaternion'
-            for component in range(4):
-                _key(compat.add_curve(channels, path, component, name), frames, basis[:, component], compat.LINEAR)
+            channels = compat.channels_in(bpy.data.actions[own])
+            for component, values in enumerate(basis_rotations(motion, joint, rests[joint]).T):
+                path = f'pose.bones["{name}"].rotation_quaternion'
+                _key(compat.add_curve(channels, path, component, name), frames, values, compat.LINEAR)
             yield (joint + 1) / len(names)
-        _key_root(compat.channels_of(look_up()), names[0], motion, frames, rests[0], rest_heads(look_up(), names[:1]))
+        head = rest_heads(look_up(), names[:1])
+        _key_root(compat.channels_in(bpy.data.actions[own]), names[0], motion, frames, rests[0], head)
         done = True
     finally:
-        armature = look_up()
-        if not done:
-            if former is not None:
-                compat.assign_action(armature, *former)
+        if not done and own in bpy.data.actions:
             bpy.data.actions.remove(bpy.data.actions[own])
-    if former is not None:
-        bpy.data.actions[former[0]].use_fake_user = True
+    return own
+
+
+def basis_rotations(motion: Motion, joint: int, rest: Any) -> Any:
+    """(T,4) wxyz what a bone that rests as `rest` (4,) is turned by, where it carries that joint of `motion`."""
+    local = axes.quaternions_to_blender(motion.rotations[:, joint].astype(np.float64))
+    # A bone's own rotation is the joint's rotation seen from the bone's rest axes.
+    basis = rot.multiply(rot.multiply(rot.conjugate(rest), local), rest)
+    return rot.continuous(basis[:, None])[:, 0]
+
+
+def root_locations(motion: Motion, rest: Any, head: Any) -> Any:
+    """(T,3) m how far the root bone, which rests as `rest` (4,) at `head` (3,), is moved in its own axes."""
+    return rot.rotate(rot.conjugate(rest), axes.points_to_blender(motion.root.astype(np.float64)) - head)
 
 
 def _key_root(channels: Any, name: str, motion: Motion, frames: Any, rest: Any, head: Any) -> None:
     """Where the root goes, and which toes are planted."""
-    moved = axes.points_to_blender(motion.root.astype(np.float64)) - head
-    for component, values in enumerate(rot.rotate(rot.conjugate(rest), moved).T):
+    for component, values in enumerate(root_locations(motion, rest, head).T):
         curve = compat.add_curve(channels, f'pose.bones["{name}"].location', component, name)
         _key(curve, frames, values, compat.LINEAR)
     for contact, values in zip(CONTACTS, motion.contacts.T):

@@ -16,8 +16,10 @@ __all__ = [
     "LINEAR",
     "active_strip",
     "add_curve",
-    "assign_action",
-    "channels_of",
+    "bone_selected",
+    "channels_in",
+    "drive",
+    "lay_strip",
     "new_action",
     "sequencer_scene",
     "set_keys",
@@ -35,28 +37,40 @@ CONSTANT, LINEAR = (_enum("interpolation", item) for item in ("CONSTANT", "LINEA
 GENERATED = _enum("type", "GENERATED")
 
 
-def new_action(name: str, animated: Any) -> tuple[Any, Any]:
-    """A new layered action that drives `animated` (an object). Returns (action, its channels for that object)."""
+def new_action(name: str, animated: Any) -> Any:
+    """A new layered action with a slot for `animated` (an object), which it does not drive yet."""
     action = bpy.data.actions.new(name)
-    # The slot is made and assigned by hand: automatic binding goes by slot name and may leave none.
-    slot = action.slots.new(id_type=animated.id_type, name=animated.name)
-    binding = animated.animation_data or animated.animation_data_create()
-    binding.action, binding.action_slot = action, slot
-    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
-    return action, strip.channelbag(slot, ensure=True)
+    action.slots.new(id_type=animated.id_type, name=animated.name)
+    action.layers.new("Layer").strips.new(type="KEYFRAME")
+    channels_in(action)
+    return action
 
 
-def assign_action(animated: Any, name: str, slot: str) -> None:
-    """Lets the action called `name` drive the object by its slot with that identifier."""
-    action = bpy.data.actions[name]
+def drive(animated: Any, action: Any) -> None:
+    """Lets `action`, which has a slot, be the object's active action."""
+    # The slot is assigned by hand: automatic binding goes by slot name and may leave none.
     animated.animation_data.action = action
-    animated.animation_data.action_slot = action.slots[slot]
+    animated.animation_data.action_slot = _slot(action)
 
 
-def channels_of(animated: Any) -> Any:
-    """The channels by which the object's own action drives it."""
-    binding = animated.animation_data
-    return binding.action.layers[0].strips[0].channelbag(binding.action_slot, ensure=True)
+def lay_strip(track: Any, action: Any, start: int) -> Any:
+    """A strip of the whole `action` on an NLA track, from the scene frame `start` on, held before and after."""
+    strip = track.strips.new(action.name, start, action)
+    strip.action_slot = _slot(action)
+    strip.blend_type, strip.extrapolation = "REPLACE", "HOLD"
+    return strip
+
+
+def _slot(action: Any) -> Any:
+    return next(iter(action.slots), None)
+
+
+def channels_in(action: Any) -> Any:
+    """The channels of an action's first slot, None where it has none."""
+    slot = _slot(action)
+    if slot is None or not action.layers or not action.layers[0].strips:
+        return None
+    return action.layers[0].strips[0].channelbag(slot, ensure=True)
 
 
 def add_curve(channels: Any, path: str, index: int, group: str) -> Any:
@@ -75,6 +89,12 @@ def set_keys(curve: Any, frames: Any, values: Any, *, interpolation: int, key_ty
     points.foreach_set("interpolation", np.full(count, interpolation, dtype=np.int32))
     points.foreach_set("type", np.full(count, key_type, dtype=np.int32))
     curve.update()
+
+
+def bone_selected(armature: Any, name: str) -> bool:
+    """Whether a bone is selected in pose mode; the selection moved to the pose bone in 5.0."""
+    bone = armature.pose.bones[name]
+    return bool(bone.select if hasattr(bone, "select") else bone.bone.select)
 
 
 def sequencer_scene(context: Any) -> Any:

@@ -23,7 +23,7 @@ from fleximo.planner import RulePlanner
 from fleximo.rig import DEFAULT_RIG
 from fleximo.upper_body import plan_for
 
-from .. import armature, plan_list, properties, remote, sampling
+from .. import armature, edit_layer, plan_list, properties, remote, sampling
 from ..preferences import preferences, server_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -220,16 +220,22 @@ class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
 
 
 def landing_steps(uid: str, motion: Motion) -> Generator[float, None, None]:
-    """Keys `motion` on the take's armature, a bone at a time; on a new one where it has none of that body yet.
+    """Keys `motion` as the base of the take's armature, a bone at a time; on a new one where it has none of that body.
 
-    `motion.fps` must be the scene's rate. Steps that are stopped leave the take with its former motion.
+    `motion.fps` must be the scene's rate. Keys by hand stay. Steps that are stopped leave the take with its former
+    motion.
     """
     scene, take = properties.find_take(uid)
     if not _fits(scene, take.armature, motion):
         take.armature = armature.build_armature(motion.rig, take.name, scene)
         properties.show_only(scene)
-    yield from armature.key_steps(lambda: properties.find_take(uid)[1].armature, motion, take.frame_start, take.name)
+    own = yield from armature.key_steps(
+        lambda: properties.find_take(uid)[1].armature, motion, take.frame_start, take.name
+    )
     scene, take = properties.find_take(uid)
+    former = edit_layer.set_base(take.armature, bpy.data.actions[own])
+    if former is not None:
+        former.use_fake_user = True
     properties.forget_fit(take)
     take.frame_end = take.frame_start + len(motion) - 1
     scene.frame_end = max(scene.frame_end, take.frame_end)

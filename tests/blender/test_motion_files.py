@@ -92,14 +92,15 @@ def test_what_is_no_motion_is_refused_in_words(addon: Any, scene: Any, tmp_path:
 def test_a_landing_that_is_stopped_leaves_the_former_motion(addon: Any, scene: Any, walk: Motion) -> None:
     bpy.ops.fleximo.generate_motion(text="a man bows")
     take = scene.fleximo.takes[0]
-    before, actions = take.armature.animation_data.action, len(bpy.data.actions)
+    base_action = addon("edit_layer").base_action
+    before, actions = base_action(take.armature), len(bpy.data.actions)
     steps = addon("operators.motion").landing_steps(take.uid, walk)
     for _ in range(10):
         next(steps)
-    assert take.armature.animation_data.action != before
+    assert len(bpy.data.actions) == actions + 1
     steps.close()
-    assert take.armature.animation_data.action == before and len(bpy.data.actions) == actions
-    assert take.armature.animation_data.action_slot is not None
+    assert base_action(take.armature) == before and len(bpy.data.actions) == actions
+    assert addon("edit_layer").base_strip(take.armature).action_slot is not None
 
 
 def test_ten_minutes_land_in_short_steps(addon: Any, scene: Any, walk: Motion) -> None:

@@ -13,7 +13,8 @@ bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 OPERATORS = (
     "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
-    "import_motion export_motion edit_plan key_hands go_to_source standard_view place_points copy_diagnostics"
+    "import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits edit_base "
+    "go_to_source standard_view place_points copy_diagnostics"
 ).split()
 
 

@@ -24,9 +24,8 @@ def folders(addon: Any, server: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def keys_of(addon: Any, armature: Any) -> Any:
-    """All keys of the armature's action, in one array."""
-    action = armature.animation_data.action
-    curves = action.layers[0].strips[0].channelbag(armature.animation_data.action_slot).fcurves
+    """All keys of the armature's motion, in one array."""
+    curves = addon("compat").channels_in(addon("edit_layer").base_action(armature)).fcurves
     return np.concatenate([np.array([point.co for point in curve.keyframe_points]).ravel() for curve in curves])
 
 

@@ -1,0 +1,183 @@
+"""Two layers of an armature's motion: the base, which is generated, and above it what the animator keys by hand.
+
+The base is a strip on an NLA track of its own. The active action lies on top and is combined with it, so that keys set
+by hand are kept as differences and live on when the base is exchanged. Knows no takes, no plans and no motions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import bpy
+
+from . import compat
+
+__all__ = [
+    "base_action",
+    "base_strip",
+    "ease",
+    "edits_action",
+    "hide_preview",
+    "key_neutral",
+    "leave_base",
+    "open_base",
+    "pose_curves",
+    "set_base",
+    "shift_edits",
+    "show_preview",
+]
+
+_BASE, _PREVIEW = "Fleximo Motion", "Fleximo Preview"
+_ROLE = "fleximo"  # custom property of our actions: which layer they are
+
+
+def base_strip(armature: Any) -> Any:
+    """The strip that plays the generated motion, None where there is none."""
+    return _strip(armature, _BASE)
+
+
+def base_action(armature: Any) -> Any:
+    """The action with the generated keys, None where there is none; in older files the armature's only action."""
+    strip = base_strip(armature)
+    if strip is not None:
+        return strip.action
+    binding = armature.animation_data
+    return binding.action if binding is not None and not _is_edits(binding.action) else None
+
+
+def edits_action(armature: Any) -> Any:
+    """The action in which keys by hand land: the active one, where the armature has a base; else None."""
+    binding = armature.animation_data
+    if binding is None or binding.use_tweak_mode or base_strip(armature) is None:
+        return None
+    return binding.action
+
+
+def set_base(armature: Any, action: Any, start: int | None = None) -> Any:
+    """Plays `action` as the armature's base, from the scene frame `start` on; returns the former base, or None.
+
+    `start`: None = where its first key is. Keys by hand stay as they are, on top. An action that drove the armature
+    alone, as in older files, counts as a base.
+    """
+    binding = armature.animation_data or armature.animation_data_create()
+    binding.use_tweak_mode = False
+    former = base_action(armature)
+    hide_preview(armature)
+    if base_strip(armature) is None and former is not None:
+        binding.action = None
+    action[_ROLE] = "base"
+    _lay(binding, _BASE, action, start)
+    _ensure_edits(armature, action.name)
+    return former if former != action else None
+
+
+def show_preview(armature: Any, action: Any) -> None:
+    """Plays `action` in place of the base, below the keys by hand, until `hide_preview`."""
+    binding = armature.animation_data or armature.animation_data_create()
+    binding.use_tweak_mode = False
+    if base_strip(armature) is None and binding.action is not None and not _is_edits(binding.action):
+        set_base(armature, binding.action)  # an older file: what is previewed lies below the active action
+    _lay(binding, _PREVIEW, action, None)
+
+
+def hide_preview(armature: Any) -> None:
+    """Lets the base be seen again."""
+    binding = armature.animation_data
+    track = binding.nla_tracks.get(_PREVIEW) if binding is not None else None
+    if track is not None:
+        binding.nla_tracks.remove(track)
+
+
+def open_base(armature: Any) -> None:
+    """Makes the base's own keys the ones that are shown and set, until `leave_base`; the layer above rests."""
+    binding = armature.animation_data
+    track = binding.nla_tracks[_BASE]
+    for other in binding.nla_tracks:
+        other.select = other == track
+        for strip in other.strips:
+            strip.select = other == track
+    binding.nla_tracks.active = track
+    binding.use_tweak_mode = True
+
+
+def leave_base(armature: Any) -> None:
+    """Ends `open_base`."""
+    armature.animation_data.use_tweak_mode = False
+
+
+def pose_curves(action: Any, names: Iterable[str] | None = None) -> list[Any]:
+    """The curves of an action's bones; of those in `names` only where given."""
+    channels = compat.channels_in(action) if action is not None else None
+    if channels is None:
+        return []
+    starts = (
+        ("pose.bones[",) if names is None else tuple(f'pose.bones["{bpy.utils.escape_identifier(n)}"]' for n in names)
+    )
+    return [curve for curve in channels.fcurves if curve.data_path.startswith(starts)]
+
+
+def key_neutral(curves: Iterable[Any], frame: float) -> int:
+    """Keys "as the base is" on `curves` of the edits at `frame`, over a key that is there; returns how many."""
+    count = 0
+    for curve in curves:
+        turn = curve.data_path.endswith("rotation_quaternion") and curve.array_index == 0
+        scale = curve.data_path.endswith("scale")
+        curve.keyframe_points.insert(frame, 1.0 if turn or scale else 0.0)
+        count += 1
+    return count
+
+
+def ease(curves: Iterable[Any], frame: float, frames: int) -> None:
+    """Lets the keys of `curves` at `frame` come and go within `frames` (0: as keyed), where no other key is so near."""
+    for curve in curves if frames else ():
+        others = [point.co.x - frame for point in curve.keyframe_points if point.co.x != frame]
+        if len(others) == len(curve.keyframe_points):
+            continue
+        if not any(-frames <= away < 0 for away in others):
+            key_neutral([curve], frame - frames)
+        if not any(0 < away <= frames for away in others):
+            key_neutral([curve], frame + frames)
+
+
+def shift_edits(armature: Any, frame: int, by: int) -> None:
+    """Moves the keys by hand from scene `frame` on, later ones along with what they were set on."""
+    for curve in pose_curves(edits_action(armature)):
+        points = curve.keyframe_points
+        # From the far end, so that no key runs over another one.
+        for point in sorted(points, key=lambda point: point.co.x, reverse=by > 0):
+            if point.co.x >= frame:
+                point.co_ui.x += by
+        curve.update()
+
+
+def _strip(armature: Any, title: str) -> Any:
+    binding = armature.animation_data
+    track = binding.nla_tracks.get(title) if binding is not None else None
+    return track.strips[0] if track is not None and track.strips else None
+
+
+def _is_edits(action: Any) -> bool:
+    return action is not None and action.get(_ROLE) == "edits"
+
+
+def _lay(binding: Any, title: str, action: Any, start: int | None) -> None:
+    """Makes a strip of `action` the only one on the track called `title`."""
+    tracks = binding.nla_tracks
+    track = tracks.get(title)
+    if track is None:
+        track = tracks.new(prev=tracks.get(_BASE))
+        track.name = title
+    for strip in list(track.strips):
+        track.strips.remove(strip)
+    compat.lay_strip(track, action, round(action.frame_range[0]) if start is None else start)
+
+
+def _ensure_edits(armature: Any, name: str) -> None:
+    """An action for keys by hand, on top; outside the first and the last of them the base alone plays."""
+    binding = armature.animation_data
+    if binding.action is None:
+        edits = compat.new_action(f"{name} edits", armature)
+        edits[_ROLE] = "edits"
+        compat.drive(armature, edits)
+        binding.action_blend_type, binding.action_extrapolation, binding.action_influence = "COMBINE", "NOTHING", 1.0

@@ -1,0 +1,19 @@
+"""What stands in the panel Edit: keys by hand, and the generated keys below them."""
+
+from typing import Any
+
+__all__ = ["draw_edit"]
+
+
+def draw_edit(layout: Any, take: Any) -> None:
+    """Draws the edit tools of the take's armature; nothing where it has none."""
+    if take.armature is None:
+        return
+    row = layout.row(align=True)
+    row.operator("fleximo.key_pose", icon="KEY_HLT")
+    row.operator("fleximo.key_generated", text="As Generated", icon="KEY_DEHLT")
+    layout.operator_menu_enum("fleximo.key_hands", "shape", icon="VIEW_PAN")
+    binding = take.armature.animation_data
+    row = layout.row(align=True)
+    row.operator("fleximo.edit_base", depress=binding is not None and binding.use_tweak_mode, icon="NLA")
+    row.operator("fleximo.clear_edits", icon="TRASH")
