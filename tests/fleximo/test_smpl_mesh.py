@@ -254,6 +254,15 @@ def test_what_else_lies_beside_is_not_taken(beside: str, tmp_path: Path) -> None
 # Estimated
 
 
+def test_a_mesh_whose_z_points_up_is_turned_and_kept() -> None:
+    vertices, joints, _ = random_clip(1)
+    found = import_motion(motion_files.npy(vertices[..., [0, 2, 1]] * np.float32([1, -1, 1])), fps=FPS, up="z")
+    assert joint_errors(found.motion.joints(), joints).mean() < 0.030
+    assert found.mesh is not None
+    low = np.percentile(vertices[..., 1].min(axis=1), 2.0)
+    assert np.allclose(found.mesh.vertices, vertices - [0.0, low, 0.0], atol=1e-4)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_estimate_where_everything_moves(seed: int) -> None:
     vertices, joints, _ = random_clip(seed)

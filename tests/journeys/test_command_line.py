@@ -104,6 +104,22 @@ def test_plan_motion_and_convert(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert ".npz" in capsys.readouterr().err
 
 
+def test_convert_keeps_the_mesh_and_says_that_it_guessed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import numpy as np
+
+    from tests.fixtures.synthetic_body import make_body, random_pose
+
+    vertices, _ = make_body().skin(*random_pose(30))
+    source, kept = tmp_path / "mesh.npy", tmp_path / "mesh.pc2"
+    np.save(source, vertices.astype(np.float32))
+    assert main(["convert", str(source), str(tmp_path / "o.npz"), "--mesh", str(kept)]) == 0
+    assert "estimated" in capsys.readouterr().out
+    assert kept.stat().st_size == 32 + vertices.size * 4
+    kept.unlink()
+    assert main(["convert", str(tmp_path / "o.npz"), str(tmp_path / "o.bvh"), "--mesh", str(kept)]) == 1
+    assert "--mesh" in capsys.readouterr().err and not kept.exists() and not (tmp_path / "o.bvh").exists()
+
+
 def test_detect_writes_person_and_mask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo, out, mask = PEOPLE / "david.jpg", tmp_path / "person.json", tmp_path / "mask.png"
     assert main(["detect", str(photo), "-o", str(out), "--mask", str(mask)]) == 0
