@@ -112,6 +112,9 @@ def test_progress_counts_every_call_with_an_estimate_and_ends_at_one(shared: Mim
     shared.render(job(), lambda fraction, message="": told.append((fraction, message)))
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
+    stages = [message.split(",")[0] for _, message in told]
+    opening = ["reading the weights", "looking at the photo", "drawing the skeletons", "reading the network"]
+    assert [stage for stage in dict.fromkeys(stages) if stage in opening] == opening
     steps = [message for _, message in told if message.startswith("step ")]
     assert len(steps) == 2 * 2 * 2  # two steps of two windows of two branches
     assert all(re.fullmatch(r"step [12] of 2, window [12] of 2(, \d+ s left)?", message) for message in steps)

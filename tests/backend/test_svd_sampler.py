@@ -249,7 +249,7 @@ def test_a_large_photo_is_blurred_for_clip_as_an_independent_filter_does() -> No
 
 
 def test_overlapped_chunks_flicker_less(vae: AutoencoderKLTemporalDecoder) -> None:
-    """Against one call over the whole clip, the error at the cuts falls, and every frame comes once."""
+    """Against one call over the whole clip, the worst frame gains, and every frame comes once."""
     latents = torch.randn(12, 4, 4, 4, generator=torch.Generator().manual_seed(5)) * 0.2
     with torch.no_grad():
         whole, plain, shared = (
@@ -257,9 +257,8 @@ def test_overlapped_chunks_flicker_less(vae: AutoencoderKLTemporalDecoder) -> No
             for length, overlap in ((12, 0), (6, 0), (6, 3))
         )
     assert plain.shape == shared.shape == whole.shape
-    cuts = slice(5, 7)
-    error = [(found[cuts] - whole[cuts]).abs().mean().item() for found in (plain, shared)]
-    assert error[1] < 0.6 * error[0], error
+    worst = [(found - whole).abs().mean(dim=(1, 2, 3)).max().item() for found in (plain, shared)]
+    assert worst[1] < 0.5 * worst[0], worst
 
 
 def test_pictures_are_rounded_unless_told_to_cut_off() -> None:

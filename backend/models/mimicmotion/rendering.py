@@ -79,7 +79,9 @@ class Rendering:
     def __post_init__(self) -> None:
         self.stage = "look"
         self.notices: list[Notice] = []
-        self._generator = torch.Generator("cpu").manual_seed(self.job.seed)
+        # On the CPU, so that a seed means the same on every device; the reference program draws where it computes.
+        source = self.networks.device if self.settings.parity else torch.device("cpu")
+        self._generator = torch.Generator(source).manual_seed(self.job.seed)
         first, last = self.job.frames
         whole = len(self.job.signal.track)
         self._frozen_clip = self._previous_latents() if (first, last) != (0, whole) else None
@@ -146,9 +148,10 @@ class Rendering:
         steps, spacing = self.settings.schedule
         scheduler = make_scheduler(steps, spacing, self.networks.scheduler_config)
         height, width = conditioning.image_latent.shape[-2:]
-        # Drawn on the CPU, so that a seed means the same on every device; as long as the window that was asked for,
-        # so that neither the clip's length nor a window cut for memory moves it.
-        noise = draw_noise(self._generator, self.settings.window, height, width)
+        # As long as the window that was asked for, so that neither the clip's length nor a window cut for memory
+        # moves it.
+        dtype = self.networks.dtype if self.settings.parity else torch.float32
+        noise = draw_noise(self._generator, self.settings.window, height, width, dtype)
         state = start(noise, self.plan.frames, scheduler)
         checkpoints = None if self.place is None else Checkpoints(self.place.folder, self.key)
         found = None if checkpoints is None else checkpoints.load()
@@ -179,8 +182,8 @@ class Rendering:
             self._leave("image_encoder")
             self._enter("encode", "looking at the photo")
             # The augmentation's noise is drawn first and always, as by the reference program.
-            noise = torch.randn(signed.shape, generator=self._generator)
-            noisy = signed + self.settings.noise_augmentation * noise
+            noise = torch.randn(signed.shape, generator=self._generator, device=self._generator.device)
+            noisy = signed + self.settings.noise_augmentation * noise.cpu()
             vae = self.networks.vae(torch.float32)
             latent = encode(vae, noisy)
             look = QuickLook(signed, latent * vae.config.scaling_factor)

@@ -72,9 +72,12 @@ class Watch:
     after_step: Callable[[State, Tensor], None] = field(default=lambda _state, _guess: None)
 
 
-def draw_noise(generator: torch.Generator, length: int, height: int, width: int) -> Tensor:
-    """(length,4,height,width) standard normal float32, on the generator's device."""
-    return torch.randn((1, length, 4, height, width), generator=generator, device=generator.device)[0]
+def draw_noise(
+    generator: torch.Generator, length: int, height: int, width: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """(length,4,height,width) standard normal, on the generator's device."""
+    shape = (1, length, 4, height, width)
+    return torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)[0]
 
 
 def start(noise: Tensor, frames: int, scheduler: EulerDiscreteScheduler) -> State:
