@@ -10,7 +10,7 @@ import numpy as np
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError, Notice
-from fleximo.fingers import finger_names, shape_rotations
+from fleximo.fingers import shape_rotations
 from fleximo.formats.bvh_file import BvhFile
 from fleximo.formats.bvh_joints import NamedJoints, name_joints
 from fleximo.formats.clips import Ask, Found, choose, grounded, unit_notice, unit_of
@@ -232,9 +232,11 @@ class _Person:
         """(T,52,4) local rotations; fingers that the file lacks are relaxed."""
         local = np.broadcast_to(rot.IDENTITY, (frames, len(_NAMES), 4)).copy()
         for side in ("left", "right"):
-            if not any(name in world for name in finger_names(side)):
-                first = DEFAULT_RIG.index(f"{side}_index1")
-                local[:, first : first + 15] = shape_rotations("relaxed", side)
+            relaxed = shape_rotations("relaxed", side).reshape(len(FINGERS), 3, 4)
+            for finger, shape in zip(FINGERS, relaxed):
+                first = DEFAULT_RIG.index(f"{side}_{finger}1")
+                if not any(name in world for name in _NAMES[first : first + 3]):
+                    local[:, first : first + 3] = shape
         full: dict[str, FloatArray] = {}
         for joint, (name, parent) in enumerate(_PARENT.items()):
             if name not in world:

@@ -6,7 +6,6 @@ Everything is bounded before it is unpacked, so that a small file never becomes 
 from __future__ import annotations
 
 import io
-import lzma
 import struct
 import zipfile
 import zlib
@@ -45,7 +44,7 @@ def guarded(what: str) -> Iterator[None]:
         raise damaged(what, "it asks for more memory than there is") from None
     except (
         ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, RecursionError,
-        RuntimeError, SyntaxError, TypeError, ValueError, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error,
+        RuntimeError, SyntaxError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         raise damaged(what, error) from None
 
@@ -130,15 +129,26 @@ def _unpacker(packing: str) -> Callable[[bytes, int], tuple[bytes, bool]]:
             return stream.decompress(content or stream.unconsumed_tail, limit), not stream.eof
 
         return inflate
-    decompressor: Any
-    if packing == "bz2":
-        import bz2  # absent from some builds of Python, and seldom needed
-
-        decompressor = bz2.BZ2Decompressor()
-    else:
-        decompressor = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=_XZ_MEMORY)
+    decompressor, failure = _seldom(packing)
 
     def unpack(content: bytes, limit: int) -> tuple[bytes, bool]:
-        return decompressor.decompress(content, limit), not decompressor.eof
+        try:
+            return decompressor.decompress(content, limit), not decompressor.eof
+        except failure as error:
+            raise ValueError(str(error)) from None
 
     return unpack
+
+
+def _seldom(packing: str) -> tuple[Any, type[Exception]]:
+    """What unpacks bz2, xz and lzma, and its error; some builds of Python have neither."""
+    try:
+        if packing == "bz2":
+            import bz2
+
+            return bz2.BZ2Decompressor(), OSError
+        import lzma
+
+        return lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=_XZ_MEMORY), lzma.LZMAError
+    except ImportError:
+        raise ValueError(f"it is packed with {packing}, which this Python cannot unpack") from None

@@ -11,8 +11,10 @@ import pytest
 
 from fleximo import DEFAULT_RIG, FleximoError, Motion
 from fleximo import rotations as rot
+from fleximo.fingers import finger_names, shape_rotations
 from fleximo.formats import Imported, import_motion
 from fleximo.formats.bvh_file import parse_bvh
+from fleximo.rig import BODY_JOINTS
 from tests.fleximo import bvh_skeletons as skeletons
 from tests.fleximo.bvh_skeletons import Skeleton
 from tests.fleximo.motion_files import truth
@@ -91,6 +93,19 @@ def test_skeletons_without_collar_bones_toes_or_spine() -> None:
     found = imported(Skeleton(names, rest=skeletons.a_pose()), motion).motion
     off = (found.joints() - motion.joints())[:, [DEFAULT_RIG.index(n) for n in names]]
     assert np.linalg.norm(off - [0.0, off[..., 1].mean(), 0.0], axis=-1).max() < 0.002
+
+
+def test_fingers_that_the_file_lacks_are_relaxed() -> None:
+    """CMU's hands have an index finger of one joint and nothing else that turns."""
+    kept = (*BODY_JOINTS, "left_index1", "right_index1")
+    names = {ours: theirs for ours, theirs in skeletons.mixamo().items() if ours in kept}
+    motion = imported(Skeleton(names)).motion
+    for joint, same in (("left_index1", True), ("left_ring1", False), ("right_thumb2", False)):
+        column = DEFAULT_RIG.index(joint)
+        relaxed = shape_rotations("relaxed", joint.split("_")[0])
+        shape = relaxed[finger_names(joint.split("_")[0]).index(joint)]
+        expected = truth().rotations[:, column] if same else shape
+        assert np.degrees(rot.angle_between(motion.rotations[:, column], expected)).max() < 0.5
 
 
 def test_unknown_names_are_told_by_the_shape_of_the_skeleton() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import pickle
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,21 @@ def test_joblib_dumps(packed: bool, aligned: bool) -> None:
     found = load_pickle(files.joblib_dump(values, packed=packed, aligned=aligned), JOBLIB)
     assert_equal_arrays(found)
     assert found["list"][1] == "after" and list(found["o"]) == ["x", None]
+
+
+@pytest.mark.parametrize("packing", ["gzip", "bz2", "lzma"])
+def test_other_packings_of_joblib(packing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = files.joblib_dump(VALUES, packed=False)
+    packed = importlib.import_module(packing).compress(content)
+    assert_equal_arrays(load_pickle(packed, JOBLIB))
+    for damaged in (packed[:-20], packed[: len(packed) // 2], packed[:9] + b"\xff\x00" * 20):
+        with pytest.raises(FleximoError) as told:
+            load_pickle(damaged, JOBLIB)
+        assert told.value.code == "unreadable_file"
+    if packing != "gzip":
+        monkeypatch.setitem(sys.modules, packing, None)
+        with pytest.raises(FleximoError, match="this Python cannot unpack"):
+            load_pickle(packed, JOBLIB)
 
 
 def test_torch_files() -> None:
