@@ -64,9 +64,7 @@ class Pen:
         points = (points / self._size) * self._canvas_size  # by way of 0..1, whose rounding the networks were fed
         for first in range(0, len(points), _AT_ONCE):
             some = slice(first, first + _AT_ONCE)
-            strokes = strokes_of(points[some], sure[some], self._style)
-            for frame in range(len(strokes.layers)):
-                yield self._canvas.picture(strokes, frame)
+            yield from self._canvas.pictures(strokes_of(points[some], sure[some], self._style))
 
 
 def draw_track(track: PoseTrack, style: Style = MIMICMOTION) -> Iterator[Picture]:

@@ -5,6 +5,7 @@ The result is that of drawing and scaling the whole. Knows strokes and pixels, n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -12,17 +13,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from backend.drawing.strokes import HALF_LIMB_PX, Integers, Strokes
+from backend.drawing.strokes import HALF_LIMB_PX, Strokes
 
 __all__ = ["Canvas", "Picture"]
 
 Picture = npt.NDArray[np.uint8]
+Part = tuple[slice, slice]  # rows, columns
 
 _LINE_PX = 2
 
 
 class Canvas:
-    """For pictures of one size. Empty between two calls of `picture`; used by one thread at a time."""
+    """For pictures of one size. Empty between two pictures; used by one thread at a time."""
 
     def __init__(self, size: tuple[int, int], shorter_side_px: int | None) -> None:
         """`size` (W,H) of the picture; `shorter_side_px` of the canvas, None: the canvas is the picture."""
@@ -30,41 +32,40 @@ class Canvas:
         self._picture_size = size
         self.size = (int(size[0] * scale), int(size[1] * scale))
         self._tile, self._tile_px = _tile(size, self.size)
-        self._pixels = np.zeros((self.size[1], self.size[0], 3), dtype=np.uint8)
+        # Not np.zeros: of np.empty NumPy asks for huge pages, and strokes cross thousands of small ones.
+        self._pixels = np.empty((self.size[1], self.size[0], 3), dtype=np.uint8)
+        self._pixels[:] = 0
 
-    def picture(self, strokes: Strokes, frame: int) -> Picture:
-        """The strokes of one frame as a picture (H,W,3), bilinear from the canvas as `cv2.resize` scales it."""
+    def pictures(self, strokes: Strokes) -> Iterator[Picture]:
+        """Each frame's strokes as a picture (H,W,3), bilinear from the canvas as `cv2.resize` scales it."""
         width, height = self._picture_size
-        picture = np.zeros((height, width, 3), dtype=np.uint8)
-        if self.size == self._picture_size:
-            _draw(picture, strokes.layers[frame])
-            return picture
-        _draw(self._pixels, strokes.layers[frame])
-        parts = self._parts(strokes.boxes[frame])
-        for to, of in parts:
-            part = picture[to]
-            cv2.resize(self._pixels[of], part.shape[1::-1], dst=part, interpolation=cv2.INTER_LINEAR)
-        for _, of in parts:
-            self._pixels[of] = 0
-        return picture
+        for layers, parts in zip(strokes.layers, self._parts(strokes)):
+            picture = np.zeros((height, width, 3), dtype=np.uint8)
+            if self.size == self._picture_size:
+                _draw(picture, layers)
+            else:
+                _draw(self._pixels, layers)
+                for to, of in parts:
+                    part = picture[to]
+                    cv2.resize(self._pixels[of], part.shape[1::-1], dst=part, interpolation=cv2.INTER_LINEAR)
+                for _, of in parts:
+                    self._pixels[of] = 0
+            yield picture
 
-    def _parts(self, given: list[Integers]) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-        """Where to in the picture and where from on the canvas, rows and columns, for each box."""
-        if not given:
-            return []
-        boxes = np.concatenate(given)
+    def _parts(self, strokes: Strokes) -> list[list[tuple[Part, Part]]]:
+        """For each frame and each of its boxes: where to in the picture, and where from on the canvas."""
+        boxes = strokes.boxes
         last = -(-np.array(self._picture_size) // self._tile)
-        low = (boxes[:, :2] // self._tile_px).clip(0, last)
-        high = (boxes[:, 2:] // self._tile_px + 1).clip(0, last)
-        filled = (low < high).all(axis=1)
+        low = (boxes[:, 1:3] // self._tile_px).clip(0, last)
+        high = (boxes[:, 3:] // self._tile_px + 1).clip(0, last)
+        rows = np.concatenate([boxes[:, :1], low, high], axis=1)[(low < high).all(axis=1)]
+        parts: list[list[tuple[Part, Part]]] = [[] for _ in strokes.layers]
         tile, px = self._tile, self._tile_px
-        return [
-            (
-                (slice(top * tile, bottom * tile), slice(left * tile, right * tile)),
-                (slice(top * px, bottom * px), slice(left * px, right * px)),
-            )
-            for left, top, right, bottom in np.concatenate([low[filled], high[filled]], axis=1).tolist()
-        ]
+        for frame, left, top, right, bottom in rows.tolist():
+            to = slice(top * tile, bottom * tile), slice(left * tile, right * tile)
+            of = slice(top * px, bottom * px), slice(left * px, right * px)
+            parts[frame].append((to, of))
+        return parts
 
 
 def _tile(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:

@@ -45,7 +45,7 @@ class Strokes:
         # (kind, strokes): "limbs" of (centre, half length, degrees, colour), "lines" of (start, stop, colour),
         # "dots" of (centre, radius, colour)
         self.layers: list[list[tuple[str, list[Any]]]] = [[] for _ in range(count)]
-        self.boxes: list[list[Integers]] = [[] for _ in range(count)]  # each (N,4): left, top, right, bottom
+        self._boxes: list[Integers] = []  # each (N,5): frame, left, top, right, bottom
 
     def add(self, kind: str, frames: Integers, strokes: Iterable[Any]) -> None:
         """A layer of strokes; `frames` tells the frame of each, in rising order."""
@@ -55,10 +55,13 @@ class Strokes:
                 layers.append((kind, listed[first:stop]))
 
     def cover(self, frames: Integers, boxes: Integers) -> None:
-        """Boxes (N,4) in which something is drawn; `frames` tells the frame of each, in rising order."""
-        for covered, (first, stop) in zip(self.boxes, self._spans(frames)):
-            if first < stop:
-                covered.append(boxes[first:stop])
+        """Boxes (N,4) in which something is drawn; `frames` tells the frame of each."""
+        self._boxes.append(np.concatenate([frames[:, None], boxes], axis=1))
+
+    @property
+    def boxes(self) -> Integers:
+        """(N,5) frame, left, top, right, bottom in canvas px of boxes that hold all strokes."""
+        return np.concatenate(self._boxes)
 
     def _spans(self, frames: Integers) -> list[tuple[int, int]]:
         return [*itertools.pairwise(np.searchsorted(frames, np.arange(len(self.layers) + 1)).tolist())]
