@@ -50,6 +50,12 @@ def test_values_of_every_protocol(protocol: int) -> None:
     assert found["s"] == 3 and list(found["o"]) == [{"x": 1}, None] and found["set"] == [7]
 
 
+def test_arrays_of_numpy_2() -> None:
+    content = pickle.dumps(VALUES, protocol=2)
+    assert b"cnumpy.core.multiarray\n" in content
+    assert_equal_arrays(load_pickle(content.replace(b"cnumpy.core.", b"cnumpy._core."), NUMPY))
+
+
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("aligned", [True, False])
 def test_joblib_dumps(packed: bool, aligned: bool) -> None:
