@@ -37,7 +37,7 @@ def decoded(path: str) -> Any:
 
 
 def turn_by_hand(armature: Any, name: str, frames: dict[int, float], axis: tuple[float, float, float]) -> None:
-    """What an animator does: on each frame turn the bone by an angle (radians) and set a key."""
+    """What an animator does: on each frame turn the bone by an angle (radians), set a key, and end the edit beside."""
     from mathutils import Quaternion
 
     bone = armature.pose.bones[name]
@@ -45,6 +45,9 @@ def turn_by_hand(armature: Any, name: str, frames: dict[int, float], axis: tuple
         bpy.context.scene.frame_set(frame)
         bone.rotation_quaternion = bone.rotation_quaternion @ Quaternion(axis, angle)
         bone.keyframe_insert("rotation_quaternion", frame=frame)
+    for frame in (min(frames) - 1, max(frames) + 1):
+        bpy.context.scene.frame_set(frame)
+        bpy.ops.fleximo.key_generated()
 
 
 def changed_scene_frames(before: Any, after: Any) -> list[int]:
