@@ -97,9 +97,8 @@ def cut_parts(vertices: FloatArray, surface: Surface) -> Parts:
             inside = (limb == number) & (away[number] >= first) & (away[number] < stop - rim)
             pieces[number, piece] = turning(inside, np.abs(away[number] - (first + stop - rim) / 2.0))
     legs, above = beyond[list(LEGS)].min(axis=0), beyond[[HEAD, *ARMS]].min(axis=0)
-    height = np.where(in_limb, np.where(np.isin(limb, LEGS), 0.0, 1.0), legs / np.maximum(legs + above, 1e-9))
-    pelvis = turning(~in_limb & (height < _TRUNK_LOW), np.where(in_limb, np.inf, height))
-    chest = turning(~in_limb & (height > _TRUNK_HIGH), np.where(in_limb, np.inf, 1.0 - height))
+    height = np.where(in_limb, np.nan, legs / np.maximum(legs + above, 1e-9))  # 0 at the legs, 1 at arms and head
+    pelvis, chest = turning(height < _TRUNK_LOW, height), turning(height > _TRUNK_HIGH, -height)
     return Parts(cuts, limb, in_limb, pieces, pelvis, chest, reference)
 
 
