@@ -169,6 +169,8 @@ def continued(before: Motion, after: Motion, seconds: float = 0.4) -> Motion:
 def _with_own_end(bent: Motion, own: Motion, start: int) -> Motion:
     """`bent`, led back to `own` from frame `start` on where it does not end in it (a foot held in its old place)."""
     count, end = len(own), slice(-2, None)
+    if count < 4:  # too short to be led anywhere: going on smoothly comes first
+        return bent
     ends_alike = np.array_equal(bent.root[end], own.root[end]) and np.array_equal(bent.contacts[end], own.contacts[end])
     rotations, root, contacts = bent.rotations.astype(np.float64), bent.root.astype(np.float64), bent.contacts.copy()
     if not ends_alike or rot.angle_between(rotations[end], own.rotations[end]).max() > 0.0:
@@ -177,8 +179,7 @@ def _with_own_end(bent: Motion, own: Motion, start: int) -> Motion:
         rotations[rest] = rot.slerp(rotations[rest], own.rotations[rest], share[:, None])
         root[rest] += (own.root[rest] - root[rest]) * share[:, None]
         contacts[rest] = own.contacts[rest]
-    if count >= 4:
-        rotations[end], root[end], contacts[end] = own.rotations[end], own.root[end], own.contacts[end]
+    rotations[end], root[end], contacts[end] = own.rotations[end], own.root[end], own.contacts[end]
     return Motion(rotations, root, own.fps, contacts, own.rig)
 
 

@@ -12,7 +12,7 @@ from fleximo import FleximoError, MotionPlan, Segment
 from fleximo import rotations as rot
 from fleximo.motion import Motion
 from fleximo.moves import LIBRARY, generate, play
-from fleximo.transitions import inertialise, join, moved
+from fleximo.transitions import continued, inertialise, join, moved
 from tests.fleximo import move_metrics as measure
 
 FPS = Fraction(30)
@@ -194,3 +194,42 @@ def test_every_pair_of_quick_moves_joins() -> None:
         motion = generate(plan_of(Segment(a, 1.2), Segment(b, 1.2)))
         assert len(motion) == 72
         assert measure.stance_speeds(motion).max() <= 5.0, (a, b)
+
+
+FAR = ("wave", "walk", "bow", "turn", "jump", "clap", "raise_arms")
+
+
+@pytest.mark.parametrize(("number", "other"), [(0, "walk"), (2, "kick"), (3, "nod"), (6, "dance")])
+def test_another_move_changes_no_pose_further_than_one_seam_away(number: int, other: str) -> None:
+    before = [measure.example_segment(name, seconds=2.0) for name in FAR]
+    after = [*before]
+    after[number] = measure.example_segment(other, seconds=2.0)
+    one, two = (generate(MotionPlan(tuple(segments), seed=4)) for segments in (before, after))
+    for i in range(len(FAR)):
+        frames = slice(60 * i, 60 * i + 60)
+        same = [np.array_equal(a[frames], b[frames]) for a, b in ((one.root, two.root), (one.contacts, two.contacts))]
+        if i < number - 1:
+            assert all(same) and np.array_equal(one.rotations[frames], two.rotations[frames])
+        elif i > number + 1:  # the pelvis's rotation holds the heading, which is carried on
+            assert same[1] and np.array_equal(one.rotations[frames, 1:], two.rotations[frames, 1:])
+    assert not np.array_equal(
+        one.rotations[60 * number : 60 * number + 60], two.rotations[60 * number : 60 * number + 60]
+    )
+
+
+def test_a_move_that_ends_in_the_same_place_changes_no_bit_further_on() -> None:
+    before = [measure.example_segment(name, seconds=2.0) for name in ("walk", "wave", "bow", "walk", "clap")]
+    after = [*before]
+    after[1] = measure.example_segment("nod", seconds=2.0)
+    one, two = (generate(MotionPlan(tuple(segments))) for segments in (before, after))
+    assert one[180:].to_bytes() == two[180:].to_bytes()
+    assert one[:120].to_bytes() != two[:120].to_bytes()
+
+
+def test_the_end_of_a_part_is_its_own_whatever_came_before() -> None:
+    idle, squat = measure.example("idle", seconds=2.0), measure.example("squat", seconds=2.0)
+    for shift in (0.002, 0.03):  # a foot held in its old place, and one that steps
+        near = measure.changed(idle, root=idle.root + np.array([shift, 0.0, 0.0], dtype=np.float32))
+        for part in (near, squat):
+            after = continued(measure.example("walk", seconds=2.0)[-2:], part)
+            assert after[-2:].to_bytes() == part[-2:].to_bytes()
