@@ -17,7 +17,7 @@ __all__ = ["SkeletonMesh", "skeleton_mesh"]
 
 _CANVAS_PX = 2160.0  # the shorter side of the canvas for which the widths below hold
 _LIMB_PX, _DOT_PX, _FINGER_PX, _FACE_PX = 4.0, 4.0, 1.0, 3.0  # half widths and radii there
-_SHOWN = 0.3  # body points below it are left out
+_SHOWN = np.float32(0.3)  # body points of at most this confidence are left out, as in the drawing
 _DIMMED = 0.6  # limbs lie under their joints
 _CIRCLE = 12  # corners of a dot
 _ELLIPSE = 24  # corners of a limb
@@ -40,13 +40,13 @@ def skeleton_mesh(
 ) -> SkeletonMesh:
     """The skeleton of one frame of the layout "wholebody_128": `points_px` (128,2) on a canvas of `size` (W, H) px.
 
-    Body strokes need a confidence of 0.3, hands and face are as bright as theirs. All strokes are `wider` times as
+    Body strokes need a confidence above 0.3, hands and face are as bright as theirs. All strokes are `wider` times as
     wide as the video model's, which are two pixels of 576, so that people see them in a small view.
     """
     points, seen = np.asarray(points_px, dtype=np.float64), np.asarray(confidence, dtype=np.float64)
     px = wider * min(size) / _CANVAS_PX
     shapes = _Shapes()
-    body = seen[:18] >= _SHOWN
+    body = seen[:18] > _SHOWN
     limbs = np.array(OPENPOSE_18.limbs)
     drawn = body[limbs[:, 0]] & body[limbs[:, 1]]
     shine = seen[limbs[:, 0]] * seen[limbs[:, 1]] * _DIMMED
