@@ -13,7 +13,7 @@ from fleximo.arrays import BoolArray, FloatArray
 from fleximo.camera import Framing
 from fleximo.person import Person
 
-__all__ = ["ARMS", "LEGS", "PARENTS", "SIDES", "RestPose", "complete_points", "rest_pose", "unit"]
+__all__ = ["ARMS", "LEGS", "PARENTS", "SIDES", "RestPose", "complete_points", "rest_pose", "unit", "upright_figure"]
 
 SIDES = ("right", "left")
 ARMS = {"right": (2, 3, 4), "left": (5, 6, 7)}  # shoulder, elbow, wrist
