@@ -40,6 +40,7 @@ class Segment:
     speed: float = 1.0  # 1 = the move's own pace
     layers: tuple[Segment, ...] = ()
     matched: float = 1.0  # how much of the text was understood, 0..1
+    seed: int | None = None  # of its natural variation; None = told by the plan's seed and the segment's place in it
 
     def __post_init__(self) -> None:
         if self.move not in MOVES:
@@ -61,7 +62,7 @@ class Segment:
         object.__setattr__(self, "layers", tuple(self.layers))
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        document = {
             "text": self.text,
             "move": self.move,
             "seconds": self.seconds,
@@ -72,6 +73,7 @@ class Segment:
             "layers": [layer.to_json() for layer in self.layers],
             "matched": self.matched,
         }
+        return document if self.seed is None else document | {"seed": self.seed}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Segment:
@@ -87,6 +89,7 @@ class Segment:
                 speed=float(document.get("speed", 1.0)),
                 layers=layers,
                 matched=float(document.get("matched", 1.0)),
+                seed=None if document.get("seed") is None else int(document["seed"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise FleximoError(f"A segment of the plan cannot be read: {error!r}.") from None

@@ -58,6 +58,7 @@ class SegmentDocument(_Strict):
     speed: Annotated[float, Field(gt=0, le=10)] = 1.0
     layers: Annotated[list[SegmentDocument], Field(max_length=8)] = []
     matched: Annotated[float, Field(ge=0, le=1)] = 1.0
+    seed: Seed | None = None
 
 
 class NoticeDocument(_Strict):

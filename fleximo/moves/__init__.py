@@ -202,7 +202,9 @@ def generate(
     for i, segment in enumerate(plan.segments):
         if progress is not None:
             progress(i / len(plan.segments), segment.move)
-        seed = int(np.random.SeedSequence([plan.seed & 0xFFFFFFFF, i]).generate_state(1)[0])
+        seed = segment.seed
+        if seed is None:
+            seed = int(np.random.SeedSequence([plan.seed & 0xFFFFFFFF, i]).generate_state(1)[0])
         played, state = _tracks(segment, frame_count(segment.seconds, rate), rate, seed, body, 1.0, state)
         for tracks in played:
             parts.append(to_motion(tracks, rate))
