@@ -1,6 +1,6 @@
 """A strange skeleton's motion -> the rig's: every bone turns as it did, and keeps its length.
 
-Owns how a rest pose of any kind (T, A, arms hanging, lying) is matched with the rig's. Names are told by `bvh_joints`.
+Rest poses of any kind (T, A, arms hanging, lying) are matched with the rig's by `rest_pose`, names by `bvh_joints`.
 """
 
 from __future__ import annotations
@@ -10,24 +10,19 @@ import numpy as np
 from fleximo import rotations as rot
 from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError, Notice
-from fleximo.fingers import shape_rotations
 from fleximo.formats.bvh_file import BvhFile
 from fleximo.formats.bvh_joints import NamedJoints, name_joints
 from fleximo.formats.clips import Ask, Found, choose, grounded, unit_notice, unit_of
 from fleximo.motion import Motion
-from fleximo.rig import BODY_JOINTS, DEFAULT_RIG, FINGERS, Rig
+from fleximo.rest_pose import LEG_M, alignments, fitted_rig, local_rotations, torso_frame
+from fleximo.rig import BODY_JOINTS, DEFAULT_RIG
 from fleximo.solve import motion_from_joints
 
 __all__ = ["found_in_bvh"]
 
 _CHUNK_FRAMES = 2048  # bounds the memory of long clips
 _TURN_UP = {"y": rot.IDENTITY, "z": np.array([np.sqrt(0.5), -np.sqrt(0.5), 0.0, 0.0])}  # Z up, facing -Y, as Blender
-_LEG_M = 0.81
 _NAMES = DEFAULT_RIG.joint_names
-_PARENT = {name: _NAMES[parent] if parent >= 0 else "" for name, parent in zip(_NAMES, DEFAULT_RIG.parents.tolist())}
-# The bones whose rest direction differs between programs, beside the joint that they hang on.
-_ALONG = {f"{side}_{joint}": f"{side}_{child}" for side in ("left", "right") for joint, child in
-          (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))}  # fmt: skip
 
 
 def found_in_bvh(file: BvhFile, ask: Ask) -> Found:
@@ -79,13 +74,14 @@ class _Person:
         unit = unit_of(2.0 * float(leg))
         if unit is None:
             # A creature or a unit of nobody's: as tall as the rig.
-            unit = (f"{_LEG_M / max(2.0 * float(leg), 1e-9):.3g} m", _LEG_M / max(2.0 * float(leg), 1e-9))
+            unit = (f"{LEG_M / max(2.0 * float(leg), 1e-9):.3g} m", LEG_M / max(2.0 * float(leg), 1e-9))
         if unit[0] not in ("metres", "centimetres"):
             self.notices.append(unit_notice(unit[0]))
         self.metres = unit[1]
         self.turn = _TURN_UP[ask.up or self._up(rest)]
-        self.rest = self._places(rot.rotate(self.turn, rest * self.metres)[None], None)
-        self.upright = _torso_frame(self.rest)
+        places = self._places(rot.rotate(self.turn, rest * self.metres)[None], None)
+        self.rest = {name: place[0] for name, place in places.items()}
+        self.upright = torso_frame(self.rest)
 
     def _up(self, rest: FloatArray) -> str:
         """The axis of the world that points up: that of the rest pose if it is Y or Z, else of the motion's middle."""
@@ -110,7 +106,7 @@ class _Person:
         down = rot.rotate(self.upright, np.array([0.0, -1.0, 0.0]))
         bones = [self.rest[f"{side}_{a}"] - self.rest[f"{side}_{b}"] for side in ("left", "right")
                  for a, b in (("knee", "hip"), ("ankle", "knee"))]  # fmt: skip
-        return all(float(rot.unit(bone[0]) @ down[0]) > 0.5 for bone in bones)
+        return all(float(rot.unit(bone) @ down) > 0.5 for bone in bones)
 
     def _places(self, places: FloatArray, world: FloatArray | None) -> dict[str, FloatArray]:
         """(T,3) m of the rig's joints; those that the file lacks lie on the bone where they would be.
@@ -150,67 +146,10 @@ class _Person:
                    "left_foot": "left_ankle", "right_foot": "right_ankle"}  # fmt: skip
         return self._source(instead[name]) if name in instead else None
 
-    def _alignments(self) -> dict[str, FloatArray]:
-        """Per rig joint the rotation (4,) from the rig's rest pose to the file's, so that bones come to lie alike."""
-        assert self.upright is not None
-        turned = self.upright[0]
-        aligned = dict.fromkeys(_NAMES, turned)
-        for joint, child in _ALONG.items():
-            before = aligned[_PARENT[joint]] if joint.endswith(("knee", "elbow")) else turned
-            aligned[joint] = self._along(before, self._offset(child), self.rest[child] - self.rest[joint])
-        for side in ("left", "right"):
-            aligned[f"{side}_ankle"] = aligned[f"{side}_foot"] = self._foot_alignment(turned, side)
-            aligned[f"{side}_wrist"] = aligned[f"{side}_elbow"]
-            for finger in FINGERS:
-                for segment in (1, 2, 3):
-                    joint, child = f"{side}_{finger}{segment}", f"{side}_{finger}{segment + 1}"
-                    aligned[joint] = aligned[_PARENT[joint]]
-                    if joint in self.rest and child in self.rest:
-                        bone = self.rest[child] - self.rest[joint]
-                        aligned[joint] = self._along(aligned[joint], self._offset(child), bone)
-        return aligned
-
-    def _foot_alignment(self, turned: FloatArray, side: str) -> FloatArray:
-        """`turned` about the vertical only: soles are flat in both rest poses, however high the ankle is."""
-        foot = f"{side}_foot"
-        if foot not in self.rest:
-            return turned
-        up = rot.rotate(turned, np.array([0.0, 1.0, 0.0]))
-        bone = (self.rest[foot] - self.rest[f"{side}_ankle"])[0]
-        level = self._offset(foot) * np.array([1.0, 0.0, 1.0])
-        return self._along(turned, level, (bone - (bone @ up) * up)[None])
-
-    @staticmethod
-    def _offset(name: str) -> FloatArray:
-        return np.asarray(DEFAULT_RIG.rest_offsets[DEFAULT_RIG.index(name)], dtype=np.float64)
-
-    @staticmethod
-    def _along(turned: FloatArray, ours: FloatArray, theirs: FloatArray) -> FloatArray:
-        """`turned` with the shortest arc after it that brings the rig's bone `ours` (3,) onto `theirs` (1,3)."""
-        if np.linalg.norm(theirs) < 1e-6:
-            return turned
-        return np.asarray(rot.multiply(rot.from_two_vectors(rot.rotate(turned, ours), theirs[0]), turned))
-
-    def _rig(self, aligned: dict[str, FloatArray]) -> Rig:
-        """The rig with the file's bones, each seen from the joint it hangs on."""
-        offsets = DEFAULT_RIG.rest_offsets.astype(np.float64)
-        legs = sum(float(np.linalg.norm(self.rest[f"left_{b}"] - self.rest[f"left_{a}"]))
-                   for a, b in (("hip", "knee"), ("knee", "ankle")))  # fmt: skip
-        size = min(max(legs / _LEG_M, 0.4), 2.0)
-        for name, parent in _PARENT.items():
-            joint = DEFAULT_RIG.index(name)
-            if name in self.rest and parent in self.rest:
-                offsets[joint] = rot.rotate(rot.conjugate(aligned[parent]), (self.rest[name] - self.rest[parent])[0])
-            elif parent:
-                offsets[joint] *= size
-        landmarks = {
-            name: (joint, (x * size, y * size, z * size)) for name, (joint, (x, y, z)) in DEFAULT_RIG.landmarks.items()
-        }
-        return DEFAULT_RIG.with_offsets(offsets, landmarks)
-
     def by_rotations(self) -> Motion:
         """Every joint turned as the file's, corrected by the difference of the rest poses."""
-        aligned = self._alignments()
+        assert self.upright is not None
+        aligned = alignments(self.rest, self.upright)
         sources = {name: source for name in _NAMES if (source := self._source(name)) is not None}
         frames = len(self.file.rows)
         rotations = np.empty((frames, len(_NAMES), 4), dtype=np.float32)
@@ -224,27 +163,11 @@ class _Person:
                 for name, source in sources.items()
             }
             root[part] = rot.rotate(self.turn, places[:, self.named.by_name["pelvis"]]) * self.metres
-            rotations[part] = self._local(turned, part.stop - start)
-        motion = Motion(rot.continuous(rotations), root, self.file.fps, np.zeros((frames, 2), bool), self._rig(aligned))
+            rotations[part] = local_rotations(turned, part.stop - start)
+        motion = Motion(
+            rot.continuous(rotations), root, self.file.fps, np.zeros((frames, 2), bool), fitted_rig(self.rest, aligned)
+        )
         return grounded(motion)
-
-    def _local(self, world: dict[str, FloatArray], frames: int) -> FloatArray:
-        """(T,52,4) local rotations; fingers that the file lacks are relaxed."""
-        local = np.broadcast_to(rot.IDENTITY, (frames, len(_NAMES), 4)).copy()
-        for side in ("left", "right"):
-            relaxed = shape_rotations("relaxed", side).reshape(len(FINGERS), 3, 4)
-            for finger, shape in zip(FINGERS, relaxed):
-                first = DEFAULT_RIG.index(f"{side}_{finger}1")
-                if not any(name in world for name in _NAMES[first : first + 3]):
-                    local[:, first : first + 3] = shape
-        full: dict[str, FloatArray] = {}
-        for joint, (name, parent) in enumerate(_PARENT.items()):
-            if name not in world:
-                full[name] = full[parent]
-                continue
-            full[name] = world[name]
-            local[:, joint] = rot.multiply(rot.conjugate(full[parent]), world[name]) if parent else world[name]
-        return rot.normalise(local)
 
     def by_places(self) -> Motion:
         """From the joints' places alone; the turn of straight limbs is then a guess."""
@@ -271,14 +194,3 @@ class _Person:
         if missing:
             raise FleximoError(f"The file has no {', '.join(missing)}.", code="unknown_skeleton")
         return np.stack([found[name] for name in BODY_JOINTS], axis=1)
-
-
-def _torso_frame(rest: dict[str, FloatArray]) -> FloatArray | None:
-    """(1,4) the rotation from the rig's rest pose to a rest pose: left from hips and shoulders, up along the spine."""
-    left = sum(rot.unit(rest[f"left_{joint}"] - rest[f"right_{joint}"]) for joint in ("hip", "shoulder"))
-    up = rest["spine3"] - (rest["left_hip"] + rest["right_hip"]) / 2.0
-    ahead = np.cross(left, up)
-    if np.linalg.norm(left) < 0.5 or np.linalg.norm(ahead) < 1e-6:
-        return None
-    x, z = rot.unit(np.asarray(left)), rot.unit(ahead)
-    return rot.from_matrix(np.stack((x, np.cross(z, x), z), axis=-1))
