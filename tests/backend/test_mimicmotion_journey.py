@@ -20,15 +20,14 @@ from backend.models.svd.unet import PoseUNet  # noqa: E402
 from fleximo import MotionPlan, RenderJob, Segment, moves  # noqa: E402
 from fleximo.camera_fit import frame_photo  # noqa: E402
 from tests.backend.draft_truth import PEOPLE, SIZE, make_job, true_track  # noqa: E402
-from tests.fixtures.make_standin_weights import make_standins  # noqa: E402
+from tests.fixtures.tiny_models import tiny_models  # noqa: E402
 
 SETTINGS = {"steps": 2, "window": 8, "overlap": 2, "decode_chunk": 4, "decode_overlap": 1}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("models")
-    make_standins(["svd", "mimicmotion"], folder, tiny=True)
+def models() -> Iterator[Path]:
+    folder = tiny_models()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLEXIMO_MODELS", str(folder))
         yield folder

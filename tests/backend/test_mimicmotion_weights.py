@@ -19,7 +19,7 @@ from backend.models.mimicmotion.networks import Networks  # noqa: E402
 from backend.models.svd.loading import assemble, empty, read_tensors  # noqa: E402
 from backend.models.svd.pose_net import PoseNet  # noqa: E402
 from fleximo import FleximoError  # noqa: E402
-from tests.fixtures.make_standin_weights import make_standins  # noqa: E402
+from tests.fixtures.tiny_models import tiny_models  # noqa: E402
 
 Tensors = dict[str, torch.Tensor]
 CPU = torch.device("cpu")
@@ -27,10 +27,8 @@ VAE = "vae/diffusion_pytorch_model.fp16.safetensors"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    make_standins(["svd", "mimicmotion"], folder, tiny=True)
-    return folder
+def made() -> Path:
+    return tiny_models()
 
 
 @pytest.fixture

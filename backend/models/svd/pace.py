@@ -50,7 +50,7 @@ class Pace:
 
 def spoken_seconds(seconds: float) -> str:
     """
-    >>> spoken_seconds(42.4), spoken_seconds(150), spoken_seconds(7000)
+    >>> spoken_seconds(42.4), spoken_seconds(170), spoken_seconds(7000)
     ('42 s', '3 min', '1 h 57 min')
     """
     if seconds < 90:
