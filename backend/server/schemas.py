@@ -154,6 +154,7 @@ class RenderDocument(_Strict):
     seed: Seed
     window: Annotated[list[Annotated[int, Field(ge=0, le=1_000_000)]], Field(min_length=2, max_length=2)] | None
     previous: Digest | None
+    retime: Literal["flow", "dense", "none"] = "flow"
     framing: FramingDocument
     blobs: JobBlobs
 
