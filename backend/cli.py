@@ -280,10 +280,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(_as_told(error), as_json=arguments.json)
         return 1
     text, exit_code = result.pop("text_output", ""), result.pop("exit_code", 0)
-    if arguments.json and result:
-        print(json.dumps(result, indent=2, ensure_ascii=False))
-    elif text:
-        print(text)
+    try:
+        if arguments.json and result:
+            print(json.dumps(result, indent=2, ensure_ascii=False), flush=True)
+        elif text:
+            print(text, flush=True)
+    except BrokenPipeError:  # who reads has seen enough (`fleximo ... | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(exit_code)
 
 
