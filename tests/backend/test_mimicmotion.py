@@ -202,6 +202,39 @@ def pretend_free(monkeypatch: pytest.MonkeyPatch, free: float) -> None:
     monkeypatch.setattr(MimicMotion, "_free_bytes", lambda self: free)
 
 
+@pytest.mark.parametrize(
+    ("error", "stepped"),
+    [
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+            True,
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("The size of tensor a (4) must match the size of tensor b (5)"), False),
+    ],
+)
+def test_memory_runs_out_under_many_names(
+    shared: MimicMotion, monkeypatch: pytest.MonkeyPatch, error: Exception, stepped: bool
+) -> None:
+    """Stopped as soon as it is known which way the engine goes."""
+    dying(monkeypatch, 0, error)
+    begun: list[str] = []
+
+    def progress(fraction: float, message: str = "") -> None:
+        begun.append(message)
+        if begun.count("looking at the photo") > 2:  # told twice by each attempt
+            raise Cancelled
+
+    with pytest.raises(Cancelled if stepped else RuntimeError):
+        shared.render(job(frames=2), progress)
+
+
+def test_half_precision_renders_the_same_picture(shared: MimicMotion, whole: tuple[np.ndarray, Path]) -> None:
+    frames = shared.render(job(precision="bf16")).frames
+    assert 0.0 < np.abs(frames.astype(float) - whole[0]).mean() < 4.0
+
+
 def test_when_no_way_is_left_the_user_is_told_what_to_do(
     shared: MimicMotion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ from fleximo.video import Video
 
 __all__ = ["MimicMotion"]
 
+_OUT_OF_MEMORY = ("CUDA error: out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator")
 _PLAN = "memory.json"
 _SIDE = 64  # px: the VAE divides by 8, the U-Net halves three times without padding
 
@@ -40,7 +41,7 @@ class MimicMotion:
     reach = 4  # frames on either side of a change that are to be rendered again with it
 
     def __init__(self, device: str | None = None) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
         self._networks: Networks | None = None
         self._told: list[Notice] = []
 
@@ -163,12 +164,9 @@ def _check_size(size: tuple[int, int]) -> None:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """CUDA has a class for it; the CPU's allocator says it in words."""
-    return (
-        not isinstance(error, RuntimeError)
-        or isinstance(error, torch.OutOfMemoryError)
-        or ("DefaultCPUAllocator" in str(error) and "memory" in str(error))
-    )
+    """The CPU's allocator and CUDA's libraries say in words what CUDA's allocator has a class for."""
+    named = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return named or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def _fitted(memory: MemoryPlan, free: float) -> Notice:
