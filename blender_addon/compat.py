@@ -19,13 +19,16 @@ __all__ = [
     "bone_selected",
     "channels_in",
     "drive",
+    "generated_keys",
     "lay_strip",
     "new_action",
+    "read_keys",
     "sequencer_scene",
     "set_keys",
     "strip_frame_count",
     "strip_range",
     "strips_of",
+    "write_keys",
 ]
 
 
@@ -88,6 +91,56 @@ def set_keys(curve: Any, frames: Any, values: Any, *, interpolation: int, key_ty
     points.foreach_set("co", np.column_stack((frames, values)).astype(np.float32).ravel())
     points.foreach_set("interpolation", np.full(count, interpolation, dtype=np.int32))
     points.foreach_set("type", np.full(count, key_type, dtype=np.int32))
+    curve.update()
+
+
+# What makes up a key: name -> (numbers per key, their type).
+_OF_A_KEY = {
+    "co": (2, np.float32),
+    "handle_left": (2, np.float32),
+    "handle_right": (2, np.float32),
+    "handle_left_type": (1, np.int32),
+    "handle_right_type": (1, np.int32),
+    "interpolation": (1, np.int32),
+    "type": (1, np.int32),
+}
+
+
+def read_keys(curve: Any) -> dict[str, Any]:
+    """All keys of a curve: `co` and handles (N,2), the other entries (N,)."""
+    keys = {}
+    for name, (width, kind) in _OF_A_KEY.items():
+        entries = np.empty(width * len(curve.keyframe_points), dtype=kind)
+        curve.keyframe_points.foreach_get(name, entries)
+        keys[name] = entries.reshape(-1, 2) if width == 2 else entries
+    return keys
+
+
+def generated_keys(frames: Any, values: Any, interpolation: int) -> dict[str, Any]:
+    """Keys as `set_keys` makes them with the type GENERATED, in the form of `read_keys`."""
+    count = len(frames)
+    co = np.column_stack((frames, values)).astype(np.float32)
+    automatic = np.full(count, _enum("handle_left_type", "AUTO_CLAMPED"), dtype=np.int32)
+    third = np.array([1.0 / 3.0, 0.0], dtype=np.float32)
+    return {
+        "co": co,
+        "handle_left": co - third,
+        "handle_right": co + third,
+        "handle_left_type": automatic,
+        "handle_right_type": automatic,
+        "interpolation": np.full(count, interpolation, dtype=np.int32),
+        "type": np.full(count, GENERATED, dtype=np.int32),
+    }
+
+
+def write_keys(curve: Any, keys: dict[str, Any]) -> None:
+    """Gives `curve` these keys, in the form of `read_keys`, and no others."""
+    points, count = curve.keyframe_points, len(keys["co"])
+    if len(points) != count:
+        points.clear()
+        points.add(count)
+    for name, entries in keys.items():
+        points.foreach_set(name, np.ascontiguousarray(entries).ravel())
     curve.update()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fleximo.plan import MotionPlan, Segment
 
-__all__ = ["has_plan", "plan_of", "show_plan"]
+__all__ = ["has_plan", "plan_of", "same", "show_plan", "told"]
 
 
 def show_plan(take: Any, plan: MotionPlan) -> None:
@@ -19,6 +19,7 @@ def show_plan(take: Any, plan: MotionPlan) -> None:
         row = take.segments.add()
         row.text, row.move, row.seconds, row.repeats = segment.text, segment.move, segment.seconds, segment.repeats
         row.side, row.direction, row.speed = segment.side or "any", segment.direction or "any", segment.speed
+        row.seed = -1 if segment.seed is None else segment.seed
         row.layers = json.dumps([layer.to_json() for layer in segment.layers])
     take.segment = min(take.segment, len(take.segments) - 1)
 
@@ -46,4 +47,20 @@ def _segment(row: Any) -> Segment:
         direction=None if row.direction == "any" else row.direction,
         speed=row.speed,
         layers=tuple(replace(layer, seconds=row.seconds) for layer in layers),
+        seed=None if row.seed < 0 else row.seed,
     )
+
+
+def same(a: Segment, b: Segment) -> bool:
+    """Whether two segments are played alike; a list keeps seconds and speed less exactly than a plan."""
+    close = abs(a.seconds - b.seconds) < 1e-4 and abs(a.speed - b.speed) < 1e-4
+    layers = len(a.layers) == len(b.layers) and all(same(x, y) for x, y in zip(a.layers, b.layers))
+    kept = ("move", "side", "repeats", "direction", "seed")
+    return close and layers and all(getattr(a, name) == getattr(b, name) for name in kept)
+
+
+def told(plan: MotionPlan) -> str:
+    """The plan as a sentence, with what is to be said about it."""
+    steps = ", then ".join(segment.move.replace("_", " ") for segment in plan.segments)
+    notices = " ".join(notice.message for notice in plan.notices)
+    return f"{steps}: {plan.seconds:.1f} s. {notices}".strip()

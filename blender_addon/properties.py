@@ -86,6 +86,19 @@ class FLEXIMO_PG_segment(bpy.types.PropertyGroup):
     direction: bpy.props.EnumProperty(name="Direction", description="Where to", items=_DIRECTIONS)
     speed: bpy.props.FloatProperty(name="Speed", description="1 is the move's own pace", default=1.0, min=0.2, max=5.0)
     layers: bpy.props.StringProperty(description="The moves of other joints laid over it, as JSON", options={"HIDDEN"})
+    seed: bpy.props.IntProperty(
+        name="Seed", description="Of its own variation; -1: told by the take's seed", default=-1, min=-1
+    )
+
+
+class FLEXIMO_PG_candidate(bpy.types.PropertyGroup):
+    """A motion that is previewed."""
+
+    action: bpy.props.PointerProperty(type=bpy.types.Action, description="Its keys")
+    seed: bpy.props.IntProperty(name="Seed", description="The seed that it was made with")
+    frames: bpy.props.IntProperty(description="How many frames it has")
+    plan: bpy.props.StringProperty(description="Its plan as JSON")
+    text: bpy.props.StringProperty(description="The text that the plan was made of")
 
 
 class FLEXIMO_PG_bone(bpy.types.PropertyGroup):
@@ -131,6 +144,10 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     armature: bpy.props.PointerProperty(
         type=bpy.types.Object, name="Armature", description="The armature whose motion is rendered", poll=_is_armature
     )
+    candidates: bpy.props.CollectionProperty(type=FLEXIMO_PG_candidate, description="Motions that are previewed")
+    candidate: bpy.props.IntProperty(description="The preview that is shown", min=0)
+    armature_is_new: bpy.props.BoolProperty(description="Whether the armature was made for the previews")
+    former_armature: bpy.props.PointerProperty(type=bpy.types.Object, description="The armature before the previews")
     frame_start: bpy.props.IntProperty(name="First frame", description="First scene frame of the take", default=1)
     frame_end: bpy.props.IntProperty(name="Last frame", description="Last scene frame of the take", default=0)
 
@@ -229,7 +246,14 @@ class FLEXIMO_PG_live(bpy.types.PropertyGroup):
     detail: bpy.props.StringProperty(name="Detail", description="The full text of the last error")
 
 
-CLASSES = (FLEXIMO_PG_segment, FLEXIMO_PG_bone, FLEXIMO_PG_take, FLEXIMO_PG_scene, FLEXIMO_PG_live)
+CLASSES = (
+    FLEXIMO_PG_segment,
+    FLEXIMO_PG_candidate,
+    FLEXIMO_PG_bone,
+    FLEXIMO_PG_take,
+    FLEXIMO_PG_scene,
+    FLEXIMO_PG_live,
+)
 
 
 def attach() -> None:
@@ -300,7 +324,7 @@ def duplicate_take(scene: Any, source: Any, *, motion: bool, photo: bool) -> Any
     if motion:
         for segment in source.segments:
             copy = take.segments.add()
-            for name in ("text", "move", "seconds", "repeats", "side", "direction", "speed", "layers"):
+            for name in ("text", "move", "seconds", "repeats", "side", "direction", "speed", "layers", "seed"):
                 setattr(copy, name, getattr(segment, name))
     if motion and photo:
         take.fit = source.fit

@@ -1,12 +1,13 @@
 """The operators, by subject. `base` has what they share."""
 
-from . import backend, edit, files, live, motion, reference, render, takes
+from . import backend, edit, files, live, motion, preview, reference, render, takes
 
 __all__ = ["CLASSES"]
 
 CLASSES = (
     *takes.CLASSES,
     *motion.CLASSES,
+    *preview.CLASSES,
     *files.CLASSES,
     *edit.CLASSES,
     *reference.CLASSES,

@@ -13,9 +13,9 @@ from fleximo.errors import FleximoError
 from fleximo.formats import WRITTEN, Imported, import_motion, save_motion
 
 from .. import properties, sampling
+from ..landing import landing_steps
 from ..session import Report, Task, Work
 from .base import LEAVES_FILE, TaskOperator
-from .motion import landing_steps
 
 __all__ = ["CLASSES"]
 

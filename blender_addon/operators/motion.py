@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 
 from fleximo import moves
 from fleximo.errors import FleximoError, Notice
@@ -23,14 +22,12 @@ from fleximo.planner import RulePlanner
 from fleximo.rig import DEFAULT_RIG
 from fleximo.upper_body import plan_for
 
-from .. import armature, edit_layer, plan_list, properties, remote, sampling
+from .. import landing, plan_list, properties, remote, sampling
 from ..preferences import preferences, server_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 
-__all__ = ["CLASSES", "landing_steps"]
-
-_SAME_BODY_M = 0.001
+__all__ = ["CLASSES"]
 
 
 def _take_for_text(context: Any, text: str, seed: int) -> Any:
@@ -62,6 +59,10 @@ class _Wish:
     def planned(self, report: Report) -> Generator[None, None, MotionPlan]:
         """The plan, for the upper body where the photo shows no more."""
         plan = RulePlanner().plan(self.text) if self.planner == "rules" else (yield from self._asked(report))
+        return self.fitted(plan)
+
+    def fitted(self, plan: MotionPlan) -> MotionPlan:
+        """The plan with this seed, for the upper body where the photo shows no more."""
         plan = plan.with_seed(self.seed)
         return plan_for(plan, Person.from_json(json.loads(self.person))) if self.person else plan
 
@@ -79,12 +80,6 @@ class _Wish:
             reason.remedy,
         )
         return replace(plan, notices=(notice, *plan.notices))
-
-
-def _told(plan: MotionPlan) -> str:
-    steps = ", then ".join(segment.move.replace("_", " ") for segment in plan.segments)
-    notices = " ".join(notice.message for notice in plan.notices)
-    return f"{steps}: {plan.seconds:.1f} s. {notices}".strip()
 
 
 class FLEXIMO_OT_plan(TaskOperator, bpy.types.Operator):
@@ -109,7 +104,7 @@ class FLEXIMO_OT_plan(TaskOperator, bpy.types.Operator):
 
         def land(plan: MotionPlan) -> str:
             plan_list.show_plan(properties.find_take(uid)[1], plan)
-            return _told(plan)
+            return plan_list.told(plan)
 
         return Task(self.kind, f"Plan of {take.name}", wish.planned, land)
 
@@ -174,19 +169,52 @@ def _split(rows: Any, at: int) -> None:
     rows.add()
     rows.move(len(rows) - 1, at + 1)
     first, second = rows[at], rows[at + 1]
-    for name in ("text", "move", "side", "direction", "speed", "layers"):
+    for name in ("text", "move", "side", "direction", "speed", "layers", "seed"):
         setattr(second, name, getattr(first, name))
     first.seconds = second.seconds = half
     first.repeats, second.repeats = max(1, -(-first.repeats // 2)), max(1, first.repeats // 2)
 
 
-class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
-    """Make the motion of the text and key it on the take's armature, from the take's first frame on"""
+class _Generate(TaskOperator):
+    """Makes the motion of the take's plan, or of its text where there is no plan, and lands or previews it."""
+
+    kind = "motion"
+
+    def generation(self, take: Any, seed: int, *, preview: bool) -> Task:
+        made_by_hand = plan_list.plan_of(take) if plan_list.has_plan(take) else None
+        wish, uid = replace(_Wish.of(take), seed=seed), take.uid
+        fps = sampling.scene_fps(take.id_data)
+
+        def work(report: Report) -> Generator[None, None, tuple[MotionPlan, Motion]]:
+            report(0.0, "Making the motion")
+            yield
+            plan = wish.fitted(made_by_hand) if made_by_hand else (yield from wish.planned(report))
+            return plan, moves.generate(plan, fps=fps, rig=DEFAULT_RIG, progress=report)
+
+        def land(made: tuple[MotionPlan, Motion]) -> Generator[float, None, str]:
+            plan, motion = made
+            if preview:
+                yield from landing.preview_steps(uid, motion, plan)
+                return f"Preview, seed {plan.seed}: {plan_list.told(plan)}"
+            yield from landing.landing_steps(uid, motion, plan)
+            plan_list.show_plan(properties.find_take(uid)[1], plan)
+            return f"{len(motion)} frames of motion: {plan_list.told(plan)}"
+
+        return Task(self.kind, f"Motion of {take.name}", work, land)
+
+
+def _next_seed(take: Any) -> int:
+    """The take's seed, or the first above it that is not previewed yet."""
+    taken = {candidate.seed for candidate in take.candidates if candidate.text == take.text}
+    return next(seed for seed in range(take.seed, take.seed + len(taken) + 1) if seed not in taken)
+
+
+class FLEXIMO_OT_generate_motion(_Generate, bpy.types.Operator):
+    """Make the motion of the text, from the take's first frame on. It is a preview until you accept it"""
 
     bl_idname = "fleximo.generate_motion"
     bl_label = "Generate Motion"
     bl_options = LEAVES_FILE
-    kind = "motion"
 
     text: bpy.props.StringProperty(
         name="Text", description="Replaces the take's text where given", options={"SKIP_SAVE"}
@@ -194,59 +222,30 @@ class FLEXIMO_OT_generate_motion(TaskOperator, bpy.types.Operator):
     seed: bpy.props.IntProperty(
         name="Seed", description="Replaces the take's seed where 0 or more", default=-1, min=-1, options={"SKIP_SAVE"}
     )
+    preview: bpy.props.BoolProperty(
+        name="Preview", description="Leave the take's motion as it is until this one is accepted", options={"SKIP_SAVE"}
+    )
 
     @classmethod
-    def poll(cls, _context: Any) -> bool:
-        return cls.idle()
+    def poll(cls, context: Any) -> bool:
+        return _room_for_previews(cls, context) and cls.idle()
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        if not bpy.app.background and not self.properties.is_property_set("preview"):
+            self.preview = True
+        return super().invoke(context, event)
 
     def prepare(self, context: Any) -> Task:
-        take = _take_for_text(context, self.text, self.seed)
-        made_by_hand = plan_list.plan_of(take) if plan_list.has_plan(take) else None
-        wish, fps, uid = _Wish.of(take), sampling.scene_fps(context.scene), take.uid
-
-        def work(report: Report) -> Generator[None, None, tuple[MotionPlan, Motion]]:
-            report(0.0, "Making the motion")
-            yield
-            plan = made_by_hand or (yield from wish.planned(report))
-            return plan, moves.generate(plan, fps=fps, rig=DEFAULT_RIG, progress=report)
-
-        def land(made: tuple[MotionPlan, Motion]) -> Generator[float, None, str]:
-            plan, motion = made
-            yield from landing_steps(uid, motion)
-            plan_list.show_plan(properties.find_take(uid)[1], plan)
-            return f"{len(motion)} frames of motion: {_told(plan)}"
-
-        return Task(self.kind, f"Motion of {take.name}", work, land)
+        take = _take_for_text(context, self.text, -1 if self.preview else self.seed)
+        seed = self.seed if self.seed >= 0 else _next_seed(take) if self.preview else take.seed
+        return self.generation(take, seed, preview=self.preview)
 
 
-def landing_steps(uid: str, motion: Motion) -> Generator[float, None, None]:
-    """Keys `motion` as the base of the take's armature, a bone at a time; on a new one where it has none of that body.
-
-    `motion.fps` must be the scene's rate. Keys by hand stay. Steps that are stopped leave the take with its former
-    motion.
-    """
-    scene, take = properties.find_take(uid)
-    if not _fits(scene, take.armature, motion):
-        take.armature = armature.build_armature(motion.rig, take.name, scene)
-        properties.show_only(scene)
-    own = yield from armature.key_steps(
-        lambda: properties.find_take(uid)[1].armature, motion, take.frame_start, take.name
-    )
-    scene, take = properties.find_take(uid)
-    former = edit_layer.set_base(take.armature, bpy.data.actions[own])
-    if former is not None:
-        former.use_fake_user = True
-    properties.forget_fit(take)
-    take.frame_end = take.frame_start + len(motion) - 1
-    scene.frame_end = max(scene.frame_end, take.frame_end)
-
-
-def _fits(scene: Any, candidate: Any, motion: Motion) -> bool:
-    """Whether the armature is in the scene and has the motion's body."""
-    if candidate is None or scene.objects.get(candidate.name) != candidate:
-        return False
-    own = sampling.rig_of(candidate)
-    return bool(np.abs(own.rest_offsets - motion.rig.rest_offsets).max() < _SAME_BODY_M)
+def _room_for_previews(cls: Any, context: Any) -> bool:
+    take = properties.active_take(context.scene)
+    if take is not None and len(take.candidates) >= landing.MOST_PREVIEWS:
+        return bool(cls.refuse(f"{landing.MOST_PREVIEWS} motions are previewed: accept one, or reject them"))
+    return True
 
 
 CLASSES = (FLEXIMO_OT_plan, FLEXIMO_OT_edit_plan, FLEXIMO_OT_generate_motion)

@@ -34,6 +34,8 @@ def _why_not(context: Any) -> str:
         return "Add a take first"
     if take.armature is None:
         return "Generate a motion first, or choose an armature"
+    if take.candidates:
+        return "Accept or reject the previewed motion first"
     if not take.person:
         return "Choose a photo and press Detect Pose first"
     if not take.fitted_camera:

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import properties
+from .. import landing, properties
 from .base import CHANGES_FILE, FleximoOperator
 
 __all__ = ["CLASSES"]
@@ -65,6 +65,7 @@ class FLEXIMO_OT_remove_take(_OnTake, bpy.types.Operator):
     def act(self, context: Any) -> str:
         take = properties.active_take(context.scene)
         name = take.name
+        landing.reject(take)
         properties.remove_take(context.scene, take.uid)
         return f"{name} is off the list."
 

@@ -124,8 +124,23 @@ def _draw_plan(layout: Any, take: Any) -> None:
     if 0 <= take.segment < len(take.segments):
         chosen = take.segments[take.segment]
         column = layout.column(align=True)
-        for name in ("move", "seconds", "repeats", "side", "direction", "speed"):
+        for name in ("move", "seconds", "repeats", "side", "direction", "speed", "seed"):
             column.prop(chosen, name)
+        layout.operator("fleximo.regenerate_segment", icon="FILE_REFRESH")
+
+
+def _draw_preview(layout: Any, take: Any) -> None:
+    """Which of the previewed motions is shown, and what may be done with it."""
+    box = layout.box()
+    row = box.row(align=True)
+    row.operator("fleximo.flip_preview", text="", icon="TRIA_LEFT").step = -1
+    shown = take.candidates[min(take.candidate, len(take.candidates) - 1)]
+    row.label(text=f"Preview {take.candidate + 1} of {len(take.candidates)}, seed {shown.seed}")
+    row.operator("fleximo.generate_motion", text="", icon="ADD")
+    row.operator("fleximo.flip_preview", text="", icon="TRIA_RIGHT").step = 1
+    row = box.row(align=True)
+    row.operator("fleximo.accept_motion", icon="CHECKMARK")
+    row.operator("fleximo.reject_motion", icon="X")
 
 
 class FLEXIMO_PT_motion(_TakePanel, bpy.types.Panel):
@@ -138,6 +153,8 @@ class FLEXIMO_PT_motion(_TakePanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("fleximo.plan", icon="PRESET")
         row.operator("fleximo.generate_motion", icon="ARMATURE_DATA")
+        if take.candidates:
+            _draw_preview(layout, take)
         _draw_plan(layout, take)
         row = layout.row(align=True)
         row.operator("fleximo.import_motion", icon="IMPORT")

@@ -94,7 +94,7 @@ def test_a_landing_that_is_stopped_leaves_the_former_motion(addon: Any, scene: A
     take = scene.fleximo.takes[0]
     base_action = addon("edit_layer").base_action
     before, actions = base_action(take.armature), len(bpy.data.actions)
-    steps = addon("operators.motion").landing_steps(take.uid, walk)
+    steps = addon("landing").landing_steps(take.uid, walk)
     for _ in range(10):
         next(steps)
     assert len(bpy.data.actions) == actions + 1
@@ -109,7 +109,7 @@ def test_ten_minutes_land_in_short_steps(addon: Any, scene: Any, walk: Motion) -
     rotations, root, contacts = np.tile(walk.rotations, (300, 1, 1)), np.tile(walk.root, (300, 1)), walk.contacts
     long = Motion(rotations, root, 30, np.tile(contacts, (300, 1)))
     take = addon("properties").add_take(scene)
-    longest, steps = 0.0, addon("operators.motion").landing_steps(take.uid, long)
+    longest, steps = 0.0, addon("landing").landing_steps(take.uid, long)
     while True:
         started = time.thread_time()
         try:

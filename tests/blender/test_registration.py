@@ -14,6 +14,7 @@ OPERATORS = (
     "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
     "import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits edit_base "
+    "accept_motion reject_motion flip_preview regenerate_segment "
     "go_to_source standard_view place_points copy_diagnostics"
 ).split()
 
@@ -104,6 +105,8 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
     bpy.ops.fleximo.generate_motion(text="a man bows")
     assert scene.view_settings.view_transform != "Standard"
     bpy.ops.fleximo.plan(text="a man waves, then bows")
+    asked += [entry for kind in panels for entry in draw(kind)]
+    bpy.ops.fleximo.generate_motion(preview=True)
     asked += [entry for kind in panels for entry in draw(kind)]
     operators = {given[0].removeprefix("fleximo.") for name, given in asked if name.startswith("operator")}
     assert operators == set(OPERATORS)
