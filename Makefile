@@ -8,7 +8,7 @@ FIND_PYTHON = for p in "$(PYTHON)" python3.11 python3.12 python3 python; do \
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-core test-backend test-quality test-blender lint bench moves-sheet addon clean
+.PHONY: demo test test-core test-backend test-quality test-blender lint bench bench-gpu moves-sheet addon clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -47,6 +47,9 @@ lint: $(VENV)/installed-test
 
 bench: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/fleximo bench --people tests/data/people -o bench-results
+
+bench-gpu: $(VENV)/installed-test
+	$(BIN)/python -m backend.evaluate.gpu_bench -o bench-results
 
 moves-sheet: $(VENV)/installed-test
 	$(BIN)/python -m backend.evaluate.moves_sheet docs/images/moves.png
