@@ -21,7 +21,7 @@ __all__ = ["Shapes", "built_for", "check_keys", "load_gpt", "load_vqvae", "read_
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_NAMED = 8  # so many keys of each kind of fault are told; the rest is counted
+_NAMED = 20  # so many keys of each kind of fault are told; the rest is counted
 
 
 def load_vqvae(path: Path) -> VQVAE:
