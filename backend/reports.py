@@ -100,6 +100,8 @@ def render_report(job: RenderJob, rendered: Rendered, notices: Sequence[Notice])
         "notices": [notice.to_json() for notice in notices],
         "frames": rendered.frames,
         "frames_rendered": rendered.frames_rendered,
+        "ranges": [list(each) for each in rendered.ranges],
+        "borders": [border.to_json() for border in rendered.borders],
         "fps": float(rendered.fps),
         "native_fps": None if rendered.native_fps is None else float(rendered.native_fps),
         "retime": "not needed" if rendered.native_fps in (None, rendered.fps) else job.retime,

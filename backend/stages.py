@@ -90,11 +90,16 @@ class Workplace:
 
 
 class VideoModel(Protocol):
-    """Renders a job. `fps` is the native rate (None: any); `window` the most frames of one call (None: any)."""
+    """Renders a job. `fps` is the native rate (None: any); `window` the most frames of one call (None: any).
+
+    `reach`: how many native frames on either side of a change it has to render again with it, so that they meet the
+    frames that stay; 0 where each frame stands for itself.
+    """
 
     name: str
     fps: Fraction | None
     window: int | None
+    reach: int
 
     def render(self, job: RenderJob, progress: Progress, place: Workplace | None = None) -> Video:
         """The frames `job.frames`; without a `place` nothing is written to disk."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.jobs.preview import write_preview
-from backend.jobs.records import DONE, FAILED, Outcome, OutputFile, Task
+from backend.jobs.records import DONE, FAILED, TASK_FILE, Outcome, OutputFile, Task
 from backend.jobs.store import BlobStore
 from backend.stages import Progress
 from fleximo.camera import Framing
@@ -173,15 +173,21 @@ def _puppet(task: Task, progress: Progress) -> Files:
 
 
 def _render(task: Task, progress: Progress) -> Files:
+    from backend.changed import render_over
     from backend.llm import local
     from backend.models import detect
-    from backend.pipeline import render_job
+    from backend.rendering import render_job
     from backend.reports import render_report
 
     detect.release()  # a warm detector holds memory that the frames need, and so does a warm language model
     local.release()
     job = RenderJob.from_document(task.request["job"], BlobStore(task.store).read)
-    rendered = render_job(job, task.work, progress, previous=_previous_work(task))
+    former = _former(task)
+    if former is None or job.window is None:
+        rendered = render_job(job, task.work, progress)
+    else:
+        before = RenderJob.from_document(former.request["job"], BlobStore(former.store).read)
+        rendered = render_over(job, before, former.work, task.work, progress)
     report = render_report(job, rendered, (*job.person.notices, *rendered.notices))
     write_preview(task.work, task.preview)
     return {
@@ -191,7 +197,7 @@ def _render(task: Task, progress: Progress) -> Files:
     }
 
 
-def _previous_work(task: Task) -> Path | None:
+def _former(task: Task) -> Task | None:
     """The finished render that this one changes, if it changes one."""
     if task.previous is None:
         return None
@@ -201,7 +207,7 @@ def _previous_work(task: Task) -> Path | None:
         raise FleximoError(
             "The render that this job changes is gone.", code="unknown_previous", remedy="Render the whole take again."
         )
-    return folder / "work"
+    return Task.load(folder / TASK_FILE)
 
 
 def _json_file(path: Path, document: Mapping[str, Any]) -> Path:

@@ -34,6 +34,7 @@ class DraftPuppet:
     name = "draft"
     fps: Fraction | None = None
     window: int | None = 36
+    reach = 0
 
     def __init__(self) -> None:
         self._key = ""

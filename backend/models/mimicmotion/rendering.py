@@ -38,7 +38,8 @@ from fleximo.video import Video
 
 __all__ = ["CONTEXT", "LATENTS", "PREVIEW", "Rendering", "sampling_plan"]
 
-LATENTS = "latents.safetensors"
+LATENTS = "latents.safetensors"  # of the whole clip
+_OWN_LATENTS = "part.safetensors"  # of a part that was rendered as a clip of its own; no later change can use them
 PREVIEW = "preview.jpg"
 CONTEXT = 8  # frozen frames that are shown to the network on either side of the frames rendered again
 _FPS_ID, _MOTION_BUCKET = 6.0, 127.0  # constants of SVD's training, not the rate of the video
@@ -85,6 +86,8 @@ class Rendering:
         first, last = self.job.frames
         whole = len(self.job.signal.track)
         self._frozen_clip = self._previous_latents() if (first, last) != (0, whole) else None
+        alone = self._frozen_clip is None and (first, last) != (0, whole)
+        self._latents_file = _OWN_LATENTS if alone else LATENTS
         # A part of a clip is drawn into the rest of it where that was kept, else it is a clip of its own.
         self._offset = 0 if self._frozen_clip is not None else first
         self._range = (first - self._offset + 1, last - self._offset + 1)
@@ -261,7 +264,7 @@ class Rendering:
 
     def _finished_latents(self) -> Tensor | None:
         """Those of this very render, if it was stopped after sampling."""
-        found = None if self.place is None else read_sealed(self.place.folder / LATENTS)
+        found = None if self.place is None else read_sealed(self.place.folder / self._latents_file)
         return found[0]["latents"] if found is not None and found[1].get("render") == self.key else None
 
     def _keep(self, latents: Tensor) -> None:
@@ -277,7 +280,7 @@ class Rendering:
             "windows": json.dumps([[window.start, window.stop] for window in self.plan.windows]),
             "cost": str(self.plan.cost),
         }
-        write_sealed(self.place.folder / LATENTS, {"latents": latents}, told)
+        write_sealed(self.place.folder / self._latents_file, {"latents": latents}, told)
         Checkpoints(self.place.folder, self.key).clear()
 
 
