@@ -390,15 +390,27 @@ def test_a_large_photo_is_scaled_without_aliasing() -> None:
 
 
 def test_the_photo_lies_where_the_framing_says() -> None:
-    """A bright spot of the photo is found at its place on the canvas; beyond the photo's edges nothing is black."""
+    """A bright spot of the photo is found at its place on the canvas."""
     picture = np.full((SIZE[1], SIZE[0], 3), 60, np.uint8)
     cv2.circle(picture, (180, 400), 30, (255, 255, 255), -1)
     framing = Framing(SIZE, (128, 128), 0.11, (31.4, 6.2))
     made = make_job("anna", true_track("wave")[0][:2], framing)
     canvas = reference(replace(made, photo=cv2.imencode(".png", picture)[1].tobytes()))
-    bright = np.argwhere(canvas[..., 0] > 200)[:, ::-1].mean(axis=0) + 0.5
+    bright = np.argwhere(canvas[:, 32:95, 0] > 200)[:, ::-1].mean(axis=0) + [32.5, 0.5]
     np.testing.assert_allclose(bright, framing.to_canvas(np.array([180.5, 400.5])), atol=0.3)
-    assert canvas.min() >= 35 and canvas[:, :25].max() < 120
+    assert canvas.min() >= 35  # nothing is black beyond the photo's edges
+
+
+def test_no_second_person_is_mirrored_beside_the_photo() -> None:
+    """Anna's shirt is the only blue thing; floor and wall go on where the photo ends."""
+    framing = Framing(SIZE, (512, 256), 0.25, (184.3, 0.0))
+    canvas = reference(make_job("anna", true_track("wave")[0][:2], framing)).astype(int)
+    blue = canvas[..., 2] - canvas[..., 0] > 40
+    inside = (slice(None), slice(186, 327))
+    assert blue[inside].sum() > 500 and blue.sum() == blue[inside].sum()
+    floor, wall = canvas[-30:, :150].mean(axis=(0, 1)), canvas[:30, :150].mean(axis=(0, 1))
+    np.testing.assert_allclose(floor, canvas[-30:, 190:220].mean(axis=(0, 1)), atol=20)
+    np.testing.assert_allclose(wall, canvas[:30, 190:220].mean(axis=(0, 1)), atol=20)
 
 
 def test_frame_zero_is_the_photos_own_skeleton() -> None:

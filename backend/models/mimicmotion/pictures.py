@@ -29,32 +29,52 @@ __all__ = ["reference", "skeletons"]
 
 Pictures = npt.NDArray[np.uint8]
 
-_BLUR = 0.03  # of the canvas's shorter side: what lies beyond the photo's edge must not look like a second person
+_AROUND = 0.02  # of the photo's shorter side, cleared around the person's mask: hair and shadow
 
 
 def reference(job: RenderJob, *, antialias: bool = True) -> Pictures:
-    """(H,W,3) the job's photo, upright, laid on the canvas; beyond its edges the mirrored photo, blurred.
+    """(H,W,3) the job's photo, upright, laid on the canvas; beyond its edges the mirrored scene without the person.
 
     Without `antialias` pixels are picked as the reference program picks them, which shows in photos much larger than
     the canvas; a photo that is framed like there is then cut by its very rule.
     """
     photo, framing = decode_photo(job.photo).rgb, job.framing
-    height, width = photo.shape[:2]
-    if not antialias and framing == frame_photo((width, height), framing.canvas_size, mode="centre"):
+    size = (photo.shape[1], photo.shape[0])
+    if not antialias and framing == frame_photo(size, framing.canvas_size, mode="centre"):
         resolution = min(framing.canvas_size)
-        if crop_geometry((width, height), resolution).size == framing.canvas_size:
+        if crop_geometry(size, resolution).size == framing.canvas_size:
             return crop(photo, resolution)
     if antialias and framing.scale < 1.0:
-        small = (max(1, round(width * framing.scale)), max(1, round(height * framing.scale)))
+        small = (max(1, round(size[0] * framing.scale)), max(1, round(size[1] * framing.scale)))
         photo = cv2.resize(photo, small, interpolation=cv2.INTER_AREA)
-    placed = _warp(photo, framing, (width, height), cv2.INTER_CUBIC if antialias else cv2.INTER_LINEAR)
-    left, top = framing.offset
-    covered = left <= 0 and top <= 0 and left + width * framing.scale >= framing.canvas_size[0] - 0.5
-    if covered and top + height * framing.scale >= framing.canvas_size[1] - 0.5:
-        return placed
-    inside = _inside(framing, (width, height))
-    soft = cv2.GaussianBlur(placed, (0, 0), _BLUR * min(framing.canvas_size))
-    return np.where(inside[..., None], placed, soft)
+    how = cv2.INTER_CUBIC if antialias else cv2.INTER_LINEAR
+    inside = _inside(framing, size)
+    if inside.all():
+        return _warp(photo, framing, size, how)
+    scene = _without_person(photo, job.person.mask)
+    return np.where(inside[..., None], _warp(photo, framing, size, how), _warp(scene, framing, size, how))
+
+
+def _without_person(photo: Pictures, mask: npt.NDArray[np.bool_]) -> Pictures:
+    """The person's place filled from what lies left and right of it: a second person must not be mirrored beside her.
+
+    Rooms and landscapes are layered, so rows stay apart.
+    """
+    height, width = photo.shape[:2]
+    person = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    around = 2 * round(_AROUND * min(width, height)) + 1
+    free = 1.0 - cv2.dilate(person, np.ones((around, around), np.uint8))
+    filled = np.zeros(photo.shape, np.float32)
+    known = np.full((height, width), 1e-9, np.float32)
+    for reach in (0.1, 0.4, 2.0):  # of the width: near pixels if there are any
+        blur = {"ksize": (0, 0), "sigmaX": reach * width, "sigmaY": max(0.5, 0.01 * reach * height)}
+        weights = cv2.GaussianBlur(free, **blur)
+        share = np.clip(weights * 20.0, 0.0, 1.0) * (1.0 - np.minimum(known, 1.0))
+        colours = cv2.GaussianBlur(photo * free[..., None], **blur) / np.maximum(weights, 1e-6)[..., None]
+        filled += share[..., None] * colours
+        known += share
+    kept = free[..., None]
+    return np.rint(kept * photo + (1.0 - kept) * (filled / known[..., None])).clip(0, 255).astype(np.uint8)
 
 
 def _warp(photo: Pictures, framing: Framing, size: tuple[int, int], how: int) -> Pictures:
