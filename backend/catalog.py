@@ -41,6 +41,7 @@ class Engine:
     seeded: bool  # whether another seed gives another picture
     bundles: tuple[str, ...] = ()  # of weights that it cannot do without
     multiple: int = 2  # px that width and height must be multiples of
+    qualities: tuple[str, ...] = ()  # values of its setting "quality", the usual one last
     check_settings: Callable[[Mapping[str, Any]], object] = _no_settings  # raises for those that it does not have
 
     def check(self, settings: Mapping[str, Any], size: tuple[int, int] | None) -> None:
@@ -133,6 +134,7 @@ VIDEO_MODELS: dict[str, Engine] = {
         seeded=True,
         bundles=("svd", "mimicmotion"),
         multiple=64,
+        qualities=("standard", "best"),
         check_settings=_mimicmotion_settings,
     ),
 }

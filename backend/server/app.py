@@ -206,7 +206,15 @@ def info(request: Request, jobs: Jobs) -> InfoAnswer:
 def models() -> ModelList:
     """The models that a job may name, and the weights that they stand on."""
     video = [
-        ModelAnswer(name=name, stage="video", fidelity=engine.fidelity, default_fps=float(engine.default_fps))
+        ModelAnswer(
+            name=name,
+            stage="video",
+            fidelity=engine.fidelity,
+            default_fps=float(engine.default_fps),
+            qualities=list(engine.qualities),
+            multiple=engine.multiple,
+            weights=list(engine.bundles),
+        )
         for name, engine in catalog.VIDEO_MODELS.items()
     ]
     motion = [ModelAnswer(name=name, stage="motion", fidelity="draft") for name in catalog.MOTION_MODELS]

@@ -235,6 +235,9 @@ class ModelAnswer(BaseModel):
     stage: Literal["motion", "video"]
     fidelity: str
     default_fps: float | None = None
+    qualities: list[str] = []  # of a video engine's setting "quality", the usual one last
+    multiple: int | None = None  # px that width and height must be multiples of
+    weights: list[str] = []  # the bundles that it cannot do without
 
 
 class WeightsAnswer(BaseModel):
