@@ -123,8 +123,9 @@ def test_the_estimate_counts_only_what_this_run_did() -> None:
     pace = Pace(lambda fraction, message="": told.append((fraction, message)), 100, clock=lambda: now[0])
     pace.next("start")
     pace.skip(50)
+    now[0] = 30.0  # spent on reading weights
     pace.next("resumed")
-    now[0] = 10.0
+    now[0] = 40.0
     pace.did(10)
     pace.next("on")
     assert told == [(0.0, "start"), (0.5, "resumed"), (0.6, "on, 40 s left")]

@@ -44,6 +44,8 @@ class Pace:
 
     def next(self, message: str) -> None:
         """Tells what comes next and how long the rest will take; the place where a stop is noticed."""
+        if self._done == self._skipped:
+            self._started = self._clock()  # reading weights says nothing about the calls to come
         left = self.seconds_left()
         self._progress(self.fraction, message if left is None else f"{message}, {spoken_seconds(left)} left")
 
