@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.models.mimicmotion.settings import QUALITIES
 from fleximo import Cancelled, FleximoError, Motion, MotionPlan
 from fleximo.client import Client
 from tests.backend.render_server import RenderServer
@@ -464,7 +465,9 @@ def test_the_list_the_models_and_the_counts(server: RenderServer) -> None:
     assert [job["submitted"] for job in jobs] == sorted((job["submitted"] for job in jobs), reverse=True)
     assert server.ask("GET", "/v1/jobs?limit=0").status == 422
     answer = server.ask("GET", "/v1/models").json
-    assert {"name": "draft", "stage": "video", "fidelity": "draft", "default_fps": 30.0} in answer["models"]
+    listed = {row["name"]: row for row in answer["models"] if row["stage"] == "video"}
+    assert listed["draft"]["default_fps"] == 30.0 and listed["draft"]["qualities"] == listed["draft"]["weights"] == []
+    assert listed["mimicmotion"]["qualities"] == list(QUALITIES) and "svd" in listed["mimicmotion"]["weights"]
     assert {"t2m_gpt", "svd", "mimicmotion"} <= {row["name"] for row in answer["weights"]}
     assert all(row["missing"] for row in answer["weights"] if row["state"] == "absent")
     text = server.ask("GET", "/metrics").body.decode()
