@@ -64,11 +64,7 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     animate.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
     _add_planner(animate)
     animate.add_argument("--engine", default="draft", help="the video model (default: draft)")
-    animate.add_argument("--quality", help="standard or best, for engines that denoise (default: best)")
-    animate.add_argument("--steps", type=_count, help="denoising steps instead of the quality's")
-    animate.add_argument(
-        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="any setting of the engine"
-    )
+    _add_engine_settings(animate)
     _add_motion_model(animate)
     animate.add_argument(
         "--fps",
@@ -106,15 +102,33 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     shown = "a woman waves her right hand, then does two squats and bows"
     demo.add_argument("--text", default=shown, help=f"what she does (default: {shown})")
 
+    _add_render(command)
+
+
+def _add_render(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     render = command(
-        "render", "renders frames of a kept run again", "fleximo render --from keep/report.json --range 24:48"
+        "render",
+        "renders frames of a kept run again: those that a changed motion changes, or a chosen range",
+        "fleximo render --from keep/report.json --range 24:48 --variants 2",
     )
     render.add_argument(
         "--from", dest="report", type=Path, required=True, help="report.json of a --keep folder, or the folder"
     )
-    render.add_argument("--range", dest="frames", required=True, metavar="A:B", help="frames A to B, without B")
-    render.add_argument("--variants", type=int, default=1, help="how many, each with a seed of its own (1 to 4)")
-    render.add_argument("-o", "--output", type=Path, help="folder (default: variants/ beside the report)")
+    render.add_argument("--range", dest="frames", metavar="A:B", help="frames A to B, without B")
+    render.add_argument("--motion", type=Path, metavar="FILE", help="a changed motion: renders what it changes")
+    render.add_argument("--variants", type=int, default=1, help="of a range: how many, each with its seed (1 to 4)")
+    render.add_argument("--seed", type=_seed, help="of a range: the first variant's (default: the run's plus 1)")
+    render.add_argument("--engine", help="of a range: another video model")
+    _add_engine_settings(render)
+    render.add_argument("-o", "--output", type=Path, help="folder (default: variants/ or changed/ beside the report)")
+
+
+def _add_engine_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quality", help="standard or best, for engines that denoise (default: best)")
+    parser.add_argument("--steps", type=_count, help="denoising steps instead of the quality's")
+    parser.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="any setting of the engine"
+    )
 
 
 def _add_detector(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,6 @@ import argparse
 import json
 import shutil
 import tempfile
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +21,7 @@ from backend.drawing import FLEXIMO_THICK, draw_track
 from backend.evaluate.sheet import contact_sheet, write_picture
 from backend.media import read_frames
 from backend.terminal import ProgressLine
-from fleximo import FleximoError, Motion, Notice, PoseTrack, RenderJob
+from fleximo import FleximoError, Motion, Notice, PoseTrack
 from fleximo.files import read_bytes, read_json, write_json
 from fleximo.formats import Imported, import_motion, save_motion
 from fleximo.formats.mesh_cache import save_mesh
@@ -62,7 +61,7 @@ def animate(arguments: argparse.Namespace) -> Result:
         stature_m=arguments.stature,
         camera_height_m=arguments.camera_height,
         camera_pitch_degrees=arguments.camera_pitch,
-        settings=_settings(arguments),
+        settings=settings_of(arguments),
         master=arguments.keep is not None,
     )
     if arguments.output.suffix.lower() != ".mp4":
@@ -78,7 +77,7 @@ def animate(arguments: argparse.Namespace) -> Result:
     return document | {"video": str(arguments.output), "text_output": _told(document, arguments.output)}
 
 
-def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """The engine's settings from --set, --quality and --steps; a value that is JSON is read as such."""
     settings: dict[str, Any] = {}
     for given in arguments.settings:
@@ -166,36 +165,18 @@ def _animate(request: pipeline.Request, output: Path, keep: Path | None) -> Resu
 
 def _told(document: Result, output: Path) -> str:
     lines = [f"{output}: {_frames(document['frames'])}, {document['fps']:g} fps, {document['fidelity']} quality"]
-    lines += [_sentence(Notice.from_json(notice)) for notice in document["notices"]]
+    lines += [sentence(Notice.from_json(notice)) for notice in document["notices"]]
     return "\n".join(lines)
 
 
-def _sentence(notice: Notice) -> str:
+def sentence(notice: Notice) -> str:
     return f"  {notice.code}: {notice.message} {notice.remedy}".rstrip()
 
 
 def render(arguments: argparse.Namespace) -> Result:
-    kept = arguments.report if arguments.report.is_dir() else arguments.report.parent
-    job = RenderJob.load(kept)
-    start, stop = parse_range(arguments.frames, len(job.signal.track))
-    if not 1 <= arguments.variants <= 4:
-        raise FleximoError(f"{arguments.variants} variants were asked for; 1 to 4 are possible.")
-    if arguments.variants > 1 and not catalog.engine(job.engine).seeded:
-        raise FleximoError(
-            f"The engine {job.engine} gives the same picture for every seed, so {arguments.variants} variants would be "
-            "one.",
-            remedy="Leave --variants out.",
-        )
-    target = arguments.output or kept / "variants"
-    videos = []
-    for number in range(1, arguments.variants + 1):
-        folder = target / f"{number}"
-        progress = ProgressLine()
-        changed = replace(job, seed=job.seed + number, window=(start, stop))
-        done = pipeline.render_job(changed, folder, progress, previous=kept)
-        progress.close()
-        videos.append(str(done.video))
-    return {"videos": videos, "frames": [start, stop], "text_output": "\n".join(videos)}
+    from backend.render_commands import render as run
+
+    return run(arguments)
 
 
 def plan(arguments: argparse.Namespace) -> Result:
@@ -216,7 +197,7 @@ def motion(arguments: argparse.Namespace) -> Result:
     moved = performance.motion
     written = save_motion(moved, arguments.output, features=arguments.features)
     notices = (*made.notices, *performance.notices, *written)
-    told = [f"{arguments.output}: {_frames(len(moved))}, {moved.seconds:.1f} s", *map(_sentence, notices)]
+    told = [f"{arguments.output}: {_frames(len(moved))}, {moved.seconds:.1f} s", *map(sentence, notices)]
     told += [f"  seam at {seam.seconds:.1f} s: {seam.quality}" for seam in performance.seams if seam.quality == "poor"]
     return {
         "output": str(arguments.output),
@@ -243,7 +224,7 @@ def convert(arguments: argparse.Namespace) -> Result:
         save_mesh(found.mesh, arguments.mesh)
     notices = (*found.notices, *save_motion(found.motion, arguments.output, features=arguments.features))
     frames, fps = len(found.motion), float(found.motion.fps)
-    told = [f"{arguments.output}: {_frames(frames)} at {fps:g} fps, from {found.kind}", *map(_sentence, notices)]
+    told = [f"{arguments.output}: {_frames(frames)} at {fps:g} fps, from {found.kind}", *map(sentence, notices)]
     return {
         "output": str(arguments.output),
         "frames": frames,
@@ -294,7 +275,7 @@ def detect(arguments: argparse.Namespace) -> Result:
             write_atomic(arguments.mask, content.tobytes())
     seen = int((person.body_confidence > 0.3).sum())
     told = [f"{arguments.output}: {seen} of 18 body points by {used}, facing {person.yaw_degrees:+.0f} degrees"]
-    told += [_sentence(notice) for notice in person.notices]
+    told += [sentence(notice) for notice in person.notices]
     codes = [notice.code for notice in person.notices]
     return {"output": str(arguments.output), "detector": used, "warnings": codes, "text_output": "\n".join(told)}
 
