@@ -130,7 +130,9 @@ def press(addon: Any, monkeypatch: Any, name: str, **values: Any) -> set[str]:
     base, kind = addon("operators.base"), getattr(bpy.types, f"FLEXIMO_OT_{name}")
     with monkeypatch.context() as patch:
         patch.setattr(base, "bpy", SimpleNamespace(app=SimpleNamespace(background=False, timers=bpy.app.timers)))
-        given = {"kind": kind.kind, "prepare": kind.prepare, "preview": False, **values}
+        asked = getattr(bpy.ops.fleximo, name).get_rna_type().properties
+        unset = {each.identifier: each.default for each in asked if each.identifier != "rna_type"}
+        given = {**unset, "kind": kind.kind, "prepare": kind.prepare, **values}
         bases = tuple(each for each in kind.__mro__[1:] if issubclass(each, base.TaskOperator))
         pressed = type("Pressed", bases, {**given, "report": lambda *_: None})()
         answer: set[str] = pressed.invoke(bpy.context, None)
