@@ -40,6 +40,7 @@ class Engine:
     default_fps: Fraction
     seeded: bool  # whether another seed gives another picture
     bundles: tuple[str, ...] = ()  # of weights that it cannot do without
+    reads_prompt: bool = False  # whether its setting `prompt` says in words what look and place shall be
     multiple: int = 2  # px that width and height must be multiples of
     qualities: tuple[str, ...] = ()  # values of its setting "quality", the usual one last
     check_settings: Callable[[Mapping[str, Any]], object] = _no_settings  # raises for those that it does not have
@@ -95,6 +96,18 @@ def _mimicmotion_settings(settings: Mapping[str, Any]) -> object:
     return Settings.from_json(settings)
 
 
+def _wan_vace() -> VideoModel:
+    with _models_extra():
+        from backend.models.wan_vace.engine import WanVACE
+    return WanVACE()
+
+
+def _wan_vace_settings(settings: Mapping[str, Any]) -> object:
+    from backend.models.wan_vace.settings import Settings
+
+    return Settings.from_json(settings)
+
+
 def _moves() -> MotionModel:
     from backend.models.parametric import ParametricMoves
 
@@ -136,6 +149,16 @@ VIDEO_MODELS: dict[str, Engine] = {
         multiple=64,
         qualities=("standard", "best"),
         check_settings=_mimicmotion_settings,
+    ),
+    "wan-vace": Engine(
+        _wan_vace,
+        "full",
+        Fraction(16),
+        seeded=True,
+        bundles=("wan_vace_1_3b",),
+        multiple=16,
+        check_settings=_wan_vace_settings,
+        reads_prompt=True,
     ),
 }
 PLANNERS: dict[str, Callable[[], Planner]] = {"rules": _rules, "llm": _llm, "local": _local_llm}

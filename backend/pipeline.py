@@ -112,7 +112,7 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
             rescale=request.rescale,
             plan=plan,
             engine=request.engine,
-            settings=request.settings,
+            settings=_settings(request, plan),
             seed=request.seed,
             camera_height_m=request.camera_height_m,
             camera_pitch_degrees=request.camera_pitch_degrees,
@@ -129,6 +129,14 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
     )
     notices = tuple({notice.code: notice for notice in reversed(told)}.values())[::-1]  # the first of each code
     return Animation(request, plan, motion, person, job, rendered, notices, timings, planned_by, detector, performance)
+
+
+def _settings(request: Request, plan: MotionPlan | None) -> Mapping[str, Any]:
+    """The engine's settings; one that reads a prompt gets look and place from the text, unless it was given one."""
+    words = dict.fromkeys(part.strip() for part in (plan.setting if plan else "", request.text) if part.strip())
+    if not words or "prompt" in request.settings or not catalog.engine(request.engine).reads_prompt:
+        return request.settings
+    return {**request.settings, "prompt": ". ".join(words)}
 
 
 def _planned(request: Request, progress: Progress) -> tuple[MotionPlan, str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from backend.drawing.canvas import Canvas, Picture
 from backend.drawing.strokes import strokes_of
-from backend.drawing.styles import FLEXIMO_SLIM, FLEXIMO_THICK, MIMICMOTION, STYLES, Style, style_named
+from backend.drawing.styles import FLEXIMO_SLIM, FLEXIMO_THICK, MIMICMOTION, STYLES, VACE, Style, style_named
 from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError
 from fleximo.layouts import OPENPOSE_18, WHOLEBODY_128
@@ -23,6 +23,7 @@ __all__ = [
     "FLEXIMO_THICK",
     "MIMICMOTION",
     "STYLES",
+    "VACE",
     "Pen",
     "Picture",
     "Style",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fleximo.errors import FleximoError
 from fleximo.layouts import OPENPOSE_18
 
-__all__ = ["FLEXIMO_SLIM", "FLEXIMO_THICK", "MIMICMOTION", "STYLES", "Style", "style_named"]
+__all__ = ["FLEXIMO_SLIM", "FLEXIMO_THICK", "MIMICMOTION", "STYLES", "VACE", "Style", "style_named"]
 
 _NO_EARS = tuple(limb for limb in OPENPOSE_18.limbs if max(limb) < OPENPOSE_18.index("right_ear"))
 
@@ -37,7 +37,10 @@ FLEXIMO_THICK = Style("fleximo_thick", None, _NO_EARS, joints=16, fades=True, ha
 # What Fleximo's rescale step writes.
 FLEXIMO_SLIM = Style("fleximo_slim", 2160, OPENPOSE_18.limbs, joints=18, fades=False, hands=False, face=False)
 
-STYLES = {style.name: style for style in (MIMICMOTION, FLEXIMO_THICK, FLEXIMO_SLIM)}
+# What VACE was trained on, points of less than 0.3 being left out before: body and face, no fingers.
+VACE = Style("vace", 1024, OPENPOSE_18.limbs, joints=18, fades=False, hands=False, face=True)
+
+STYLES = {style.name: style for style in (MIMICMOTION, FLEXIMO_THICK, FLEXIMO_SLIM, VACE)}
 
 
 def style_named(name: str) -> Style:

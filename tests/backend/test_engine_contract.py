@@ -50,6 +50,13 @@ SMALL = {
         stop_at=0.7,
         packages=("torch", "diffusers", "transformers", "safetensors"),
     ),
+    "wan-vace": Small(
+        frames=8,
+        size=(64, 64),
+        settings={"steps": 2, "window": 5, "overlap": 1, "prompt": "a room"},
+        stop_at=0.9,
+        packages=("torch", "diffusers", "transformers", "safetensors"),
+    ),
 }
 _watched: list[list[tuple[str, str]]] = []
 

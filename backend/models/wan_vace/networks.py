@@ -1,0 +1,179 @@
+"""Wan VACE's three networks on one device: loaded when first needed, dropped when told.
+
+Knows where weights lie and how they are put together; nothing of jobs.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKLWan, WanVACEPipeline, WanVACETransformer3DModel
+from diffusers.hooks import apply_group_offloading
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+from backend.diffusion.loading import assemble, empty, read_tensors
+from backend.models.wan_vace.footprint import network_costs
+from backend.models.wan_vace.memory import RELEASED, RELEASED_COSTS, Costs
+from backend.weights import Bundle, bundle
+from fleximo.errors import FleximoError
+from fleximo.files import read_json
+
+__all__ = ["DTYPES", "WORDS", "Networks"]
+
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+WORDS = 512  # tokens that a prompt is padded or cut to
+_BUNDLE = "wan_vace_1_3b"
+_TEXT_DTYPE = torch.bfloat16  # as released; umT5 overflows in float16, and as it is its file is mapped, not copied
+
+
+class Networks:
+    """The networks of the bundle; raises `FleximoError` where weights lack or do not fit."""
+
+    def __init__(self, device: torch.device, precision: str) -> None:
+        self.device = device
+        self.dtype = DTYPES[precision]
+        self.bundle: Bundle = bundle(_BUNDLE)
+        self._loaded: dict[tuple[Any, ...], Any] = {}
+        self._words: dict[str, Tensor] = {}
+
+    @property
+    def sums(self) -> dict[str, str]:
+        """The sha256 of every file of weights in use."""
+        return {f"{_BUNDLE}/{file}": total for file, total in sorted(self.bundle.sha256.items())}
+
+    def config(self, network: str, file: str = "config.json") -> dict[str, Any]:
+        """What `network`/`file` says, without what only its writer needed."""
+        document = read_json(self.bundle.file(f"{network}/{file}"))
+        if not isinstance(document, dict):
+            raise FleximoError(f"{network}/{file} is no model's configuration.", code="unreadable_weights")
+        return {key: value for key, value in document.items() if not key.startswith("_")}
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What the networks take: of the released sizes from the table, of any others counted now."""
+        transformer, vae, text = (self.config(name) for name in ("transformer", "vae", "text_encoder"))
+        shape = (transformer.get("num_layers"), transformer.get("num_attention_heads"), vae.get("base_dim"))
+        if (*shape, text.get("d_model")) == RELEASED:
+            return RELEASED_COSTS
+        return network_costs(self._empty_transformer(), self._empty_vae(), self._empty_text_encoder())
+
+    def transformer(self, *, by_block: bool = False) -> Any:
+        """`by_block`: it lies in the machine's memory, and only the block at work on the device."""
+
+        def load() -> Any:
+            # Norms and the embedding of time stay in four bytes, as the class asks for.
+            exact = set(WanVACETransformer3DModel._keep_in_fp32_modules)
+            made = assemble(
+                self._empty_transformer(),
+                self._tensors("transformer"),
+                name="video model",
+                dtype=lambda key: torch.float32 if exact & set(key.split(".")) else self.dtype,
+            )
+            return self._placed(made, "block_level" if by_block else None)
+
+        return self._once(("transformer", by_block), load)
+
+    def vae(self) -> Any:
+        """In four bytes, as Wan's pipeline is published: in two its pictures get stripes."""
+        return self._once(
+            ("vae",),
+            lambda: self._placed(
+                assemble(self._empty_vae(), self._tensors("vae"), name="VAE", dtype=torch.float32), None
+            ),
+        )
+
+    def words(self, text: str, *, streamed: bool = False) -> Tensor:
+        """(1,512,D) the text encoder's view of `text`, zero after its end; read once and remembered.
+
+        `streamed`: the encoder lies in the machine's memory, and only the layer at work on the device.
+        """
+        if text not in self._words:
+            found = self._tokenizer(
+                " ".join(html.unescape(text).split()),
+                padding="max_length",
+                max_length=WORDS,
+                truncation=True,
+                return_tensors="pt",
+            )
+            encoder = self._text_encoder(streamed)
+            shown = found.attention_mask.to(self.device)
+            with torch.inference_mode():
+                told = encoder(found.input_ids.to(self.device), shown).last_hidden_state
+            self._words[text] = (told * shown[..., None]).to("cpu")
+        return self._words[text].to(self.device, self.dtype)
+
+    def parts(self) -> WanVACEPipeline:
+        """diffusers' pipeline with the VAE and an empty transformer, for what it does to pictures and masks."""
+        return WanVACEPipeline(
+            tokenizer=None,
+            text_encoder=None,
+            vae=self.vae(),
+            scheduler=None,
+            transformer=self._empty_transformer(),
+        )
+
+    def drop(self, *names: str) -> None:
+        """Frees these networks; without names, all of them. They are read again when next needed."""
+        for key in list(self._loaded):
+            if not names or key[0] in names:
+                del self._loaded[key]
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerFast:
+        file = self.bundle.file("tokenizer/tokenizer.json")
+        try:
+            return PreTrainedTokenizerFast(
+                tokenizer_file=str(file), pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+            )
+        except Exception as error:  # the tokenizers package raises nothing narrower
+            raise FleximoError(f"{file} cannot be read as a tokenizer: {error}.", code="unreadable_weights") from None
+
+    def _text_encoder(self, streamed: bool) -> Any:
+        def load() -> Any:
+            tensors = self._tensors("text_encoder")
+            # One table of words under two names, of which the files hold one.
+            table = tensors.pop("encoder.embed_tokens.weight", tensors.get("shared.weight"))
+            if table is not None:
+                tensors |= {"shared.weight": table, "encoder.embed_tokens.weight": table}
+            made = assemble(self._empty_text_encoder(), tensors, name="text encoder", dtype=_TEXT_DTYPE)
+            made.encoder.embed_tokens = made.shared
+            return self._placed(made, "leaf_level" if streamed else None)
+
+        return self._once(("text_encoder", streamed), load)
+
+    def _placed(self, module: Any, offloaded: str | None) -> Any:
+        if offloaded is None:
+            return module.to(self.device)
+        blocks = {"num_blocks_per_group": 1} if offloaded == "block_level" else {}
+        apply_group_offloading(
+            module, onload_device=self.device, offload_device=torch.device("cpu"), offload_type=offloaded, **blocks
+        )
+        return module
+
+    def _once(self, key: tuple[Any, ...], load: Callable[[], Any]) -> Any:
+        if key not in self._loaded:
+            self._loaded[key] = load()
+        return self._loaded[key]
+
+    def _empty_transformer(self) -> Any:
+        return empty(lambda: WanVACETransformer3DModel.from_config(self.config("transformer")))
+
+    def _empty_vae(self) -> Any:
+        return empty(lambda: AutoencoderKLWan.from_config(self.config("vae")))
+
+    def _empty_text_encoder(self) -> Any:
+        return empty(lambda: UMT5EncoderModel(UMT5Config(**self.config("text_encoder"))))
+
+    def _tensors(self, network: str) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for file in sorted(self.bundle.sha256):
+            if file.startswith(f"{network}/") and file.endswith(".safetensors"):
+                found |= read_tensors(self.bundle.file(file))
+        return found
