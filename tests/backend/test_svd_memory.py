@@ -64,6 +64,8 @@ def test_the_table_is_what_the_released_networks_take() -> None:
     cells = 72 * 128 * 72
     assert found.unet_flops_cell * cells == pytest.approx(230.4e12, rel=1e-3)
     assert found.decode_flops_cell * 128 * 72 == pytest.approx(6.94e12, rel=1e-3)
+    whole_job = 25 * 2 * found.unet_flops_cell * cells + found.decode_flops_cell * cells
+    assert whole_job == pytest.approx(12.02e15, rel=1e-3)  # 71 poses and the photo, 25 steps, two branches, decoded
     assert found.decode_cell * 128 * 72 * 8 / GIB == pytest.approx(9.0, rel=1e-3)
 
 
