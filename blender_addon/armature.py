@@ -142,7 +142,7 @@ def bone_names(armature: Any, rig: Rig) -> tuple[str, ...]:
         raise FleximoError(
             f"The armature {armature.name} lacks the bones {shown}.",
             code="unknown_rig",
-            remedy="Use the armature that Generate Motion makes.",
+            remedy="Press Map Rig under Character, or use the armature that Generate Motion makes.",
         )
     return rig.joint_names
 

@@ -25,6 +25,7 @@ __all__ = [
     "read_keys",
     "sequencer_scene",
     "set_keys",
+    "set_png",
     "strip_frame_count",
     "strip_range",
     "strips_of",
@@ -81,6 +82,13 @@ def add_curve(channels: Any, path: str, index: int, group: str) -> Any:
     curve = channels.fcurves.new(path, index=index)  # `group_name` exists from 5.0 only
     curve.group = channels.groups.get(group) or channels.groups.new(group)
     return curve
+
+
+def set_png(render: Any) -> None:
+    """Lets `render` (a scene's settings) write PNG files with alpha; videos and pictures are told apart from 5.0 on."""
+    if hasattr(render.image_settings, "media_type"):
+        render.image_settings.media_type = "IMAGE"
+    render.image_settings.file_format, render.image_settings.color_mode = "PNG", "RGBA"
 
 
 def set_keys(curve: Any, frames: Any, values: Any, *, interpolation: int, key_type: int) -> None:

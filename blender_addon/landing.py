@@ -17,7 +17,7 @@ from fleximo.exchange import Exchange
 from fleximo.motion import Motion
 from fleximo.plan import MotionPlan
 
-from . import armature, edit_layer, plan_list, properties, sampling, segments
+from . import armature, edit_layer, foreign_rig, plan_list, properties, sampling, segments
 
 __all__ = ["MOST_PREVIEWS", "accept", "choose", "exchange_steps", "landing_steps", "preview_steps", "reject"]
 
@@ -147,5 +147,8 @@ def _fits(scene: Any, candidate: Any, motion: Motion) -> bool:
     """Whether the armature is in the scene and has the motion's body."""
     if candidate is None or scene.objects.get(candidate.name) != candidate:
         return False
+    bones = candidate.data.bones
+    if foreign_rig.is_mapped(candidate) or any(name not in bones for name in motion.rig.joint_names):
+        return False  # a character of the user's: motion comes onto it by Bake to Rig
     own = sampling.rig_of(candidate)
     return bool(np.abs(own.rest_offsets - motion.rig.rest_offsets).max() < _SAME_BODY_M)

@@ -148,6 +148,12 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     candidate: bpy.props.IntProperty(description="The preview that is shown", min=0)
     armature_is_new: bpy.props.BoolProperty(description="Whether the armature was made for the previews")
     former_armature: bpy.props.PointerProperty(type=bpy.types.Object, description="The armature before the previews")
+    character: bpy.props.PointerProperty(
+        type=bpy.types.Object,
+        name="Character",
+        description="An armature of your own, onto which the motion is baked, or which is the source of the motion",
+        poll=_is_armature,
+    )
     frame_start: bpy.props.IntProperty(name="First frame", description="First scene frame of the take", default=1)
     frame_end: bpy.props.IntProperty(name="Last frame", description="Last scene frame of the take", default=0)
 
@@ -293,7 +299,7 @@ def add_take(scene: Any) -> Any:
 
 
 # What a take is made of. The rest follows from it, or belongs to its last render.
-_OF_MOTION = ("text", "seed", "plan", "planned_text", "armature", "frame_start", "frame_end")
+_OF_MOTION = ("text", "seed", "plan", "planned_text", "armature", "character", "frame_start", "frame_end")
 _OF_PHOTO = (
     "photo",
     "stature_m",

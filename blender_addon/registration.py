@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import bpy
 
-from . import live_puppet, operators, overlay, panels, preferences, properties
+from . import foreign_rig, live_puppet, operators, overlay, panels, preferences, properties
 from .operators import base
 
 __all__ = ["register", "unregister"]
 
-_CLASSES = (*properties.CLASSES, *preferences.CLASSES, *operators.CLASSES, *panels.CLASSES)
+_CLASSES = (*properties.CLASSES, *foreign_rig.CLASSES, *preferences.CLASSES, *operators.CLASSES, *panels.CLASSES)
 
 _undo: list[Callable[[], None]] = []
 
@@ -24,6 +24,8 @@ def register() -> None:
             _undo.append(lambda cls=cls: bpy.utils.unregister_class(cls))  # type: ignore[misc]
         _undo.append(properties.detach)
         properties.attach()
+        _undo.append(foreign_rig.detach)
+        foreign_rig.attach()
         _undo.append(base.close_session)
         base.open_session()
         _undo.append(overlay.close_overlay)

@@ -1,6 +1,6 @@
 """The operators, by subject. `base` has what they share."""
 
-from . import backend, edit, files, live, motion, preview, reference, render, takes
+from . import backend, edit, files, live, motion, preview, reference, render, retarget, takes
 
 __all__ = ["CLASSES"]
 
@@ -11,6 +11,7 @@ CLASSES = (
     *files.CLASSES,
     *edit.CLASSES,
     *reference.CLASSES,
+    *retarget.CLASSES,
     *live.CLASSES,
     *render.CLASSES,
     *backend.CLASSES,

@@ -26,7 +26,7 @@ from ..preferences import server_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 
-__all__ = ["CLASSES", "read_photo"]
+__all__ = ["CLASSES", "fit_take_camera", "read_photo"]
 
 
 def photo_path(take: Any) -> Path:
@@ -74,7 +74,7 @@ class FLEXIMO_OT_set_reference(FleximoOperator, bpy.types.Operator):
         if known is None:
             return told
         shot.store_person(take, shot.person_of(known), digest)
-        _fit(context.scene, take)
+        fit_take_camera(context.scene, take)
         return f"{told} The person was found in it for {known.name}."
 
 
@@ -120,7 +120,7 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
             scene, landed = properties.find_take(uid)
             shot.store_person(landed, person, digest)
             points.remove_handles(landed)
-            _fit(scene, landed)
+            fit_take_camera(scene, landed)
             found = f"The person in {photo_path(landed).name} was found; the camera is fitted to the photo."
             return f"{found} {_motion_told(landed, person)}".strip()
 
@@ -179,11 +179,11 @@ class FLEXIMO_OT_fit_camera(FleximoOperator, bpy.types.Operator):
 
     def act(self, context: Any) -> str:
         take = properties.active_take(context.scene)
-        _fit(context.scene, take)
+        fit_take_camera(context.scene, take)
         return f"{take.camera.name} sees the scene as the photo's camera did."
 
 
-def _fit(scene: Any, take: Any) -> None:
+def fit_take_camera(scene: Any, take: Any) -> None:
     """Framing and camera of the take, as exact values and as a camera object with the photo behind it."""
     person = shot.person_of(take)
     size = tuple(take.size) if all(take.size) else None

@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 
 from .. import live_puppet, plan_list, properties
+from .character import draw_character
 from .edit import draw_edit
 
 __all__ = ["CLASSES"]
@@ -178,6 +179,22 @@ class FLEXIMO_PT_edit(_TakePanel, bpy.types.Panel):
         draw_edit(layout, take)
 
 
+class FLEXIMO_UL_joints(bpy.types.UIList):
+    def draw_item(self, _ctx: Any, layout: Any, _owner: Any, row: Any, _icon: Any, _where: Any, _name: Any) -> None:
+        line = layout.split(factor=0.45)
+        line.label(text=row.name.replace("_", " ").capitalize(), icon="QUESTION" if row.guessed else "NONE")
+        line.label(text=row.bone or "none")
+
+
+class FLEXIMO_PT_character(_TakePanel, bpy.types.Panel):
+    bl_idname = "FLEXIMO_PT_character"
+    bl_label = "Character"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw_take(self, layout: Any, take: Any) -> None:
+        draw_character(layout, take)
+
+
 class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
     bl_idname = "FLEXIMO_PT_photo"
     bl_label = "Photo"
@@ -260,7 +277,9 @@ CLASSES = (
     FLEXIMO_UL_segments,
     FLEXIMO_PT_takes,
     FLEXIMO_PT_motion,
+    FLEXIMO_UL_joints,
     FLEXIMO_PT_edit,
+    FLEXIMO_PT_character,
     FLEXIMO_PT_photo,
     FLEXIMO_PT_body,
     FLEXIMO_PT_render,

@@ -23,7 +23,7 @@ class Family:
     """One program's way of naming."""
 
     name: str
-    prefixes: tuple[str, ...]  # in front of every bone's name, may be absent
+    prefixes: tuple[str, ...]  # in front of every bone's name, may be absent; in small letters, the longer first
     sides: tuple[tuple[str, str], ...]  # the words for left and right
     bones: Mapping[str, tuple[str, ...]]  # joint, without its side -> patterns
     controls: Mapping[str, str] = field(default_factory=dict)
@@ -39,12 +39,9 @@ class Family:
         return max((self._found(called, words) for words in self.sides), key=len)
 
     def _plain(self, name: str) -> str:
-        name = name.casefold()
-        for prefix in self.prefixes:
-            start, _, rest = name.rpartition(prefix.casefold())
-            if rest and not start.strip("0123456789"):
-                return rest.lstrip("0123456789:_") if prefix.endswith("rig") else rest
-        return name.rpartition(":")[2]
+        """A bone's name without the namespace and the prefix that programs put in front of it."""
+        bare = name.casefold().rpartition(":")[2]
+        return next((bare.removeprefix(prefix) for prefix in self.prefixes if bare.startswith(prefix)), bare)
 
     def _found(self, called: Mapping[str, int], words: tuple[str, str]) -> dict[str, int]:
         found = {}
@@ -61,9 +58,8 @@ class Family:
         """The control of each joint of `bones` among those called `names`; empty where the body's are not all there."""
         found = {}
         for joint, bone in bones.items():
-            former, _, latter = self.controls.get(_stem(joint, self.sides[0])[0], "").rpartition(">")
-            control = bone.replace(former, latter) if former else latter
-            if control and control != bone and control in names:
+            control = _renamed(bone, self.controls.get(_stem(joint, self.sides[0])[0], ""))
+            if control not in ("", bone) and control in names:
                 found[joint] = control
         return found if self.mover in names and all(joint in found for joint in NEEDED) else {}
 
@@ -77,6 +73,12 @@ class Family:
 # A body cannot be posed without these.
 NEEDED = ("pelvis", *(f"{side}_{joint}" for side in SIDES
                       for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")))  # fmt: skip
+
+
+def _renamed(bone: str, rule: str) -> str:
+    """What the rule "a>b" makes of a bone's name; a rule without ">" is the name itself, an empty one keeps it."""
+    former, arrow, latter = rule.partition(">")
+    return bone.replace(former, latter) if arrow else rule or bone
 
 
 def _stem(joint: str, words: tuple[str, str]) -> tuple[str, str]:
@@ -97,7 +99,7 @@ def families() -> tuple[Family, ...]:
             found.append(
                 Family(
                     read["family"],
-                    tuple(read["prefixes"]),
+                    tuple(prefix.casefold() for prefix in read["prefixes"]),
                     tuple((left, right) for left, right in read["sides"]),
                     MappingProxyType({joint: tuple(names) for joint, names in read["bones"].items()}),
                     MappingProxyType(read.get("controls", {})),

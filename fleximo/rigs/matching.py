@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from fleximo.errors import FleximoError, Notice
 from fleximo.formats.bvh_joints import name_joints
 from fleximo.rig import DEFAULT_RIG
@@ -15,6 +17,7 @@ from fleximo.rigs.structure import bones_by_structure, spine_bones
 __all__ = ["Match", "match_rig"]
 
 _KNOWN = 0.6  # of a family's body: where so many of its names are found it is that family
+_SAME_PLACE = 1e-3  # of the height
 _TRUNK = ("spine1", "spine2", "spine3", "neck")
 _AGREEING = 0.7  # of the joints that names and structure both tell; else structure is not trusted with the rest
 
@@ -41,7 +44,7 @@ def match_rig(skeleton: Skeleton) -> Match:
     shaped = bones_by_structure(skeleton)
     if family is None:
         named = _by_words(skeleton)
-    found, missing = _together(named, shaped)
+    found, missing = _together(skeleton, named, shaped)
     lacking = [joint for joint in NEEDED if joint not in found]
     if lacking:
         raise FleximoError(
@@ -62,17 +65,25 @@ def match_rig(skeleton: Skeleton) -> Match:
     )
 
 
-def _together(named: Mapping[str, int], shaped: Mapping[str, int]) -> tuple[dict[str, int], list[str]]:
+def _together(
+    skeleton: Skeleton, named: Mapping[str, int], shaped: Mapping[str, int]
+) -> tuple[dict[str, int], list[str]]:
     """What the names tell, completed by the structure where both agree by and large; and the joints it added."""
     both = [joint for joint in shaped if joint in named]
-    if sum(shaped[joint] == named[joint] for joint in both) < _AGREEING * len(both):
+    same = {joint for joint in both if _at_one_place(skeleton, shaped[joint], named[joint])}
+    if len(same) < _AGREEING * len(both):
         return dict(named), []
     kept = dict(named)
-    if named and shaped.get("spine3") != named.get("spine3"):
+    if named and "spine3" in shaped and "spine3" not in same:
         # Rigs of one family may have more bones in the trunk; the arms hang on the last one.
         kept = {joint: bone for joint, bone in named.items() if joint not in _TRUNK}
     added = [joint for joint in shaped if joint not in kept and shaped[joint] not in kept.values()]
     return kept | {joint: shaped[joint] for joint in added}, added
+
+
+def _at_one_place(skeleton: Skeleton, one: int, other: int) -> bool:
+    """Control rigs have several bones for one joint."""
+    return bool(np.linalg.norm(skeleton.heads[one] - skeleton.heads[other]) < _SAME_PLACE * skeleton.height)
 
 
 def _by_family(skeleton: Skeleton) -> tuple[Family | None, dict[str, int]]:

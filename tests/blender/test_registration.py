@@ -15,13 +15,14 @@ OPERATORS = (
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
     "import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits edit_base "
     "accept_motion reject_motion flip_preview regenerate_segment "
-    "go_to_source standard_view place_points copy_diagnostics"
+    "map_rig bake_to_rig photo_from_rig go_to_source standard_view place_points copy_diagnostics"
 ).split()
 
 
 def left_behind() -> list[str]:
     classes = [name for name in dir(bpy.types) if name.startswith("FLEXIMO_")]
     properties = [owner.__name__ for owner in (bpy.types.Scene, bpy.types.WindowManager) if hasattr(owner, "fleximo")]
+    properties += ["Object"] if hasattr(bpy.types.Object, "fleximo_rig") else []
     threads = [thread.name for thread in threading.enumerate() if thread.name == "fleximo"]
     handlers = bpy.app.handlers
     kept = [f.__module__ for kind in (handlers.depsgraph_update_post, handlers.frame_change_post) for f in kind]
