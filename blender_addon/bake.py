@@ -17,8 +17,7 @@ from mathutils import Quaternion
 
 from fleximo import rotations as rot
 from fleximo.errors import FleximoError
-from fleximo.motion import Motion
-from fleximo.rigs import Bridge, families
+from fleximo.rigs import families
 
 from . import axes, compat, edit_layer, foreign_rig
 
@@ -40,9 +39,9 @@ class _Lead:
 
 
 def bake_steps(
-    look_up: Callable[[], Any], bridge: Bridge, motion: Motion, frame_start: int, name: str
+    look_up: Callable[[], Any], turns: dict[str, Any], root: Any, frame_start: int, name: str
 ) -> Generator[float, None, str]:
-    """Keys `motion`, which is fitted to the character (`Bridge.fit`), from `frame_start` on, as the character's base.
+    """Keys `turns` (`Bridge.turns`) and the pelvis at `root` (T,3) from `frame_start` on, as the character's base.
 
     Yields how much is done, 0..1; returns a sentence. `look_up` gives the armature at every step. Steps that are
     stopped leave the character as it was.
@@ -52,35 +51,36 @@ def bake_steps(
     yield 0.0
     armature = look_up()
     stood = np.array(armature.matrix_world)
-    turns = _in_armature(stood, bridge.turns(motion))
-    places = (axes.points_to_blender(motion.root.astype(np.float64)) - stood[:3, 3]) @ np.linalg.inv(stood[:3, :3]).T
-    plain = _is_plain(armature, leads)
-    if plain:
-        bases, moves = _computed(armature, leads, mover, turns, places)
-    else:
-        switched = _switch(armature)
-        done = False
-        try:
-            bases, moves = yield from _measured(look_up, leads, mover, turns, places)
-            done = True
-        finally:
-            if not done:
-                _switch_back(look_up(), switched)
-    action = yield from _key_steps(look_up, leads, mover, bases, moves, frame_start, name)
+    turned = _Turns(stood, turns)
+    places = (axes.points_to_blender(root.astype(np.float64)) - stood[:3, 3]) @ np.linalg.inv(stood[:3, :3]).T
+    switched: dict[tuple[str, str], float] = {}
+    action = ""
+    try:
+        if _is_plain(armature, leads):
+            found = _computed(armature, leads, mover, turned, places)
+        else:
+            switched = _switch(armature)
+            found = yield from _measured(look_up, leads, mover, turned, places)
+        action = yield from _key_steps(look_up, leads, mover, *found, frame_start, name)
+    finally:
+        if not action:
+            _switch_back(look_up(), switched)
     former = edit_layer.set_base(look_up(), bpy.data.actions[action])
     if former is not None:
         former.use_fake_user = True
-    return f"{len(motion)} frames are on {len({lead.control for lead in leads})} bones of {look_up().name}."
+    return f"{len(root)} frames are on {len(leads)} bones of {look_up().name}."
 
 
-def _in_armature(stood: Any, turns: dict[str, Any]) -> dict[str, Any]:
-    """Turns since the rest pose (T,4) about our axes -> about the armature object's own."""
-    unscaled = stood[:3, :3] / np.linalg.norm(stood[:3, :3], axis=0)
-    lies = rot.from_matrix(unscaled)
-    return {
-        joint: rot.multiply(rot.multiply(rot.conjugate(lies), axes.quaternions_to_blender(turned)), lies)
-        for joint, turned in turns.items()
-    }
+class _Turns:
+    """Turns since the rest pose (T,4) by joint, about the armature object's own axes."""
+
+    def __init__(self, stood: Any, turns: dict[str, Any]) -> None:
+        self._turns = turns
+        self._lies = rot.from_matrix(stood[:3, :3] / np.linalg.norm(stood[:3, :3], axis=0))
+
+    def of(self, joint: str, frames: Any = slice(None)) -> Any:
+        turned = axes.quaternions_to_blender(self._turns[joint][frames])
+        return rot.multiply(rot.multiply(rot.conjugate(self._lies), turned), self._lies)
 
 
 def _leads(armature: Any) -> tuple[list[_Lead], str]:
@@ -167,21 +167,26 @@ def _rests(armature: Any, names: list[str]) -> Any:
     return np.array([armature.data.bones[name].matrix_local for name in names], dtype=np.float64)
 
 
-def _computed(armature: Any, leads: list[_Lead], mover: str, turns: Any, places: Any) -> tuple[list[Any], Any]:
-    """Per lead its own rotations (T,4), and the mover's locations (T,3), from the rest pose and the tree alone."""
+def _computed(
+    armature: Any, leads: list[_Lead], mover: str, turned: _Turns, places: Any
+) -> tuple[Callable[[int], Any], Any]:
+    """What gives each lead's own rotations (T,4) by its number, and the mover's locations (T,3), from the rest pose and
+    the tree alone."""
     lie = _turns_of(_rests(armature, [lead.control for lead in leads]))
-    bases = []
-    for rest, lead in zip(lie, leads):
+
+    def basis(n: int) -> Any:
         # Where a bone lies without its own turn: as at rest, and turned as the one that carries it.
-        frame = rot.multiply(turns[leads[lead.above].joint], rest) if lead.above >= 0 else rest
-        bases.append(rot.multiply(rot.conjugate(frame), rot.multiply(turns[lead.joint], rest)))
+        above = leads[n].above
+        frame = rot.multiply(turned.of(leads[above].joint), lie[n]) if above >= 0 else lie[n]
+        return rot.multiply(rot.conjugate(frame), rot.multiply(turned.of(leads[n].joint), lie[n]))
+
     rest = _rests(armature, [mover])[0]
-    return bases, (places - rest[:3, 3]) @ rest[:3, :3]
+    return basis, (places - rest[:3, 3]) @ rest[:3, :3]
 
 
 def _measured(
-    look_up: Callable[[], Any], leads: list[_Lead], mover: str, turns: Any, places: Any
-) -> Generator[float, None, tuple[list[Any], Any]]:
+    look_up: Callable[[], Any], leads: list[_Lead], mover: str, turned: _Turns, places: Any
+) -> Generator[float, None, tuple[Callable[[int], Any], Any]]:
     """As `_computed`, found by posing each frame, looking and correcting; a look per step."""
     armature = look_up()
     names = [lead.control for lead in leads]
@@ -192,7 +197,7 @@ def _measured(
     read = [*names, foreign_rig.bones_of(armature)["pelvis"]]
     try:
         for frame, place in enumerate(places):
-            wanted = rot.multiply(np.array([turns[lead.joint][frame] for lead in leads]), lie)
+            wanted = rot.multiply(np.array([turned.of(lead.joint, frame) for lead in leads]), lie)
             for _ in range(_ROUNDS):
                 armature = look_up()
                 with _unanimated(armature):
@@ -207,7 +212,7 @@ def _measured(
     finally:
         for name, basis in kept.items():
             look_up().pose.bones[name].matrix_basis = basis
-    return list(bases), moves
+    return lambda n: bases[n], moves
 
 
 def _corrected(
@@ -280,17 +285,23 @@ def _switch_back(armature: Any, former: dict[tuple[str, str], float]) -> None:
 
 
 def _key_steps(
-    look_up: Callable[[], Any], leads: list[_Lead], mover: str, bases: Any, moves: Any, frame_start: int, title: str
+    look_up: Callable[[], Any],
+    leads: list[_Lead],
+    mover: str,
+    basis: Callable[[int], Any],
+    moves: Any,
+    frame_start: int,
+    title: str,
 ) -> Generator[float, None, str]:
     """A new action with the keys, a bone per step; returns its name. Steps that are stopped leave nothing behind."""
     own: str = compat.new_action(title, look_up()).name
     frames, done = np.arange(frame_start, frame_start + len(moves)), False
     try:
-        for n, (lead, basis) in enumerate(zip(leads, bases)):
+        for n, lead in enumerate(leads):
             channels = compat.channels_in(bpy.data.actions[own])
             mode = look_up().pose.bones[lead.control].rotation_mode
             path, width = _PATHS.get(mode, _EULER)
-            values = _as_mode(rot.continuous(np.asarray(basis)[:, None])[:, 0], mode)
+            values = _as_mode(rot.continuous(basis(n)[:, None])[:, 0], mode)
             for component in range(width):
                 curve = compat.add_curve(channels, f'pose.bones["{lead.control}"].{path}', component, lead.control)
                 compat.set_keys(

@@ -11,7 +11,6 @@ import bpy
 from fleximo.errors import FleximoError
 from fleximo.files import read_bytes
 from fleximo.job import blob_digest
-from fleximo.motion import Motion
 from fleximo.rigs import match_rig
 
 from .. import bake, foreign_rig, properties, rig_photo, sampling, shot
@@ -89,15 +88,16 @@ class FLEXIMO_OT_bake_to_rig(TaskOperator, bpy.types.Operator):
         def gather() -> Generator[float, None, Work]:
             motion = yield from sampling.sampling_steps(source, start, stop)
 
-            def work(report: Report) -> Generator[None, None, Motion]:
+            def work(report: Report) -> Generator[None, None, tuple[dict[str, Any], Any]]:
                 report(0.0, "Fitting the motion to the character")
                 yield
-                return bridge.fit(motion)
+                fitted = bridge.fit(motion)
+                return bridge.turns(fitted), fitted.root
 
             return work
 
-        def land(fitted: Motion) -> Steps:
-            return (yield from bake.bake_steps(target, bridge, fitted, start, name))
+        def land(fitted: tuple[dict[str, Any], Any]) -> Steps:
+            return (yield from bake.bake_steps(target, *fitted, start, name))
 
         return Task(self.kind, f"Baking {take.name}", None, land, gather)
 

@@ -183,7 +183,7 @@ def test_a_bake_that_is_stopped_leaves_the_character_alone(addon: Any, scene: An
     actions = len(bpy.data.actions)
     fitted, bridge = fitted_motion(addon, scene, take), addon("foreign_rig").bridge_of(holder)
     for count in (2, 8, 14, 40):
-        steps = addon("bake").bake_steps(lambda: holder, bridge, fitted, 1, "stopped")
+        steps = addon("bake").bake_steps(lambda: holder, bridge.turns(fitted), fitted.root, 1, "stopped")
         for _ in range(count):
             next(steps)
         steps.close()
