@@ -26,6 +26,7 @@ __all__ = [
     "sequencer_scene",
     "set_keys",
     "set_png",
+    "shown_scene",
     "strip_frame_count",
     "strip_range",
     "strips_of",
@@ -166,6 +167,13 @@ def sequencer_scene(context: Any) -> Any:
     if workspace.sequencer_scene is None:
         workspace.sequencer_scene = context.scene
     return workspace.sequencer_scene
+
+
+def shown_scene(context: Any) -> Any:
+    """The scene whose time the area shows; asked while drawing, so that nothing is chosen here."""
+    if context.area is None or context.area.type != "SEQUENCE_EDITOR":
+        return context.scene
+    return getattr(context.workspace, "sequencer_scene", None) or context.scene
 
 
 def active_strip(context: Any) -> Any:

@@ -10,14 +10,18 @@ from typing import Any
 
 import bpy
 
-from fleximo.data_folder import data_folder
+from fleximo.data_folder import ServerAddress, data_folder
+from fleximo.errors import FleximoError
 
 __all__ = [
     "CLASSES",
     "FLEXIMO_AP_preferences",
+    "is_loopback",
+    "may_go_online",
     "preferences",
     "server_environment",
     "server_folder",
+    "server_host",
     "stored_path",
     "user_folder",
     "video_folder",
@@ -86,10 +90,42 @@ def preferences() -> Any:
     return bpy.context.preferences.addons[__package__].preferences
 
 
-def server_folder() -> Path:
-    """The data folder of the render server."""
+def _data_folder() -> Path:
     chosen = preferences().data_folder
     return data_folder(bpy.path.abspath(chosen) if chosen else None)
+
+
+def server_folder() -> Path:
+    """The data folder of the render server.
+
+    Raises `FleximoError` where it names a server on another computer and Blender may not go online.
+    """
+    host = server_host()
+    if not (is_loopback(host) or may_go_online()):
+        raise FleximoError(
+            f"The render server is {host}, and Blender may not go online.",
+            code="offline",
+            remedy="Allow Online Access in Preferences > System, or start a server on this computer.",
+        )
+    return _data_folder()
+
+
+def server_host() -> str:
+    """Where the server answers, as its data folder tells; this computer where it tells nothing."""
+    try:
+        return ServerAddress.read(_data_folder()).host
+    except FleximoError:
+        return "127.0.0.1"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this computer."""
+    return host in ("localhost", "::", "::1", "0.0.0.0") or host.startswith("127.")
+
+
+def may_go_online() -> bool:
+    """Whether the user lets Blender go online; asked anew every time."""
+    return bool(bpy.app.online_access)
 
 
 def user_folder(path: str) -> Path:

@@ -14,6 +14,8 @@ import bpy
 from fleximo.errors import FleximoError
 from fleximo.plan import DIRECTIONS, MAX_SEGMENT_SECONDS, MOVES, SIDES
 
+from . import choices
+
 __all__ = [
     "CLASSES",
     "FLEXIMO_PG_live",
@@ -191,7 +193,40 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     fitted_camera: bpy.props.StringProperty(description="The fitted camera, exact: base64 of its npz")
     fit: bpy.props.StringProperty(description="How the motion is laid on the person, measured once, as JSON")
 
-    engine: bpy.props.StringProperty(name="Engine", description="What renders the video", default="draft")
+    engine: bpy.props.StringProperty(
+        name="Engine",
+        description="What renders the video, by its name on the server",
+        default="draft",
+        update=lambda take, _context: setattr(take, "quality", ""),  # qualities are the engine's own
+    )
+    quality: bpy.props.StringProperty(
+        name="Quality",
+        description="How much time the engine takes, by the engine's own name; empty: as it usually does",
+    )
+    engine_choice: bpy.props.EnumProperty(
+        name="Engine",
+        description="What renders the video. The server tells what there is",
+        items=choices.engine_items,
+        get=choices.get_engine,
+        set=choices.set_engine,
+        options={"SKIP_SAVE"},
+    )
+    quality_choice: bpy.props.EnumProperty(
+        name="Quality",
+        description="How much time the engine takes",
+        items=choices.quality_items,
+        get=choices.get_quality,
+        set=choices.set_quality,
+        options={"SKIP_SAVE"},
+    )
+    size_choice: bpy.props.EnumProperty(
+        name="Size",
+        description="Width and height of the video in pixels",
+        items=choices.size_items,
+        get=choices.get_size,
+        set=choices.set_size,
+        options={"SKIP_SAVE"},
+    )
     size: bpy.props.IntVectorProperty(
         name="Size",
         description="Width and height of the video in pixels. 0: chosen from the photo",
@@ -214,6 +249,7 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     track: bpy.props.StringProperty(description="The pose track of the last render", subtype="FILE_PATH")
     rendered_with: bpy.props.StringProperty(description="Digest of all that the last render saw beside the motion")
     video: bpy.props.StringProperty(name="Video", description="The video of the last render", subtype="FILE_PATH")
+    marks: bpy.props.StringProperty(description="Frames that deserve a look, as JSON")
     rendered_start: bpy.props.IntProperty(description="The scene frame at which the last render starts")
     rendered_frames: bpy.props.IntProperty(description="How many frames the last render has")
 
@@ -243,6 +279,8 @@ class FLEXIMO_PG_live(bpy.types.PropertyGroup):
         name="Server", description="Whether the render server answered when it was asked last", items=_SERVER
     )
     server_text: bpy.props.StringProperty(name="Server", description="Version and address, or why there is none")
+    server_code: bpy.props.StringProperty(name="Code", description="What went wrong with the server last")
+    offer: bpy.props.StringProperty(name="Offer", description="The server's engines and weights, as JSON")
     task: bpy.props.StringProperty(name="At work on", description="What is being done now")
     progress: bpy.props.FloatProperty(
         name="Progress", description="How much of it is done", subtype="FACTOR", min=0.0, max=1.0
@@ -311,7 +349,7 @@ _OF_PHOTO = (
     "framing",
     "fitted_camera",
 )
-_OF_RENDER = ("engine", "size", "rescale")
+_OF_RENDER = ("engine", "quality", "size", "rescale")
 
 
 def duplicate_take(scene: Any, source: Any, *, motion: bool, photo: bool) -> Any:

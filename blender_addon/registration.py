@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 import bpy
 
-from . import foreign_rig, live_puppet, operators, overlay, panels, preferences, properties
+from . import (
+    foreign_rig,
+    live_puppet,
+    operators,
+    overlay,
+    panels,
+    preferences,
+    preview_picture,
+    properties,
+    timeline_marks,
+)
 from .operators import base
 
 __all__ = ["register", "unregister"]
@@ -30,6 +40,9 @@ def register() -> None:
         base.open_session()
         _undo.append(overlay.close_overlay)
         overlay.open_overlay()
+        _undo.append(timeline_marks.close_marks)
+        timeline_marks.open_marks()
+        _undo.append(preview_picture.close_pictures)
         _undo.append(live_puppet.close_live_puppet)
         live_puppet.open_live_puppet()
     except BaseException:

@@ -9,9 +9,10 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fleximo.camera import Framing
 from fleximo.client import Client, JobStatus
@@ -25,9 +26,21 @@ from fleximo.plan import MotionPlan
 from . import server_process
 from .session import Report
 
-__all__ = ["Rendered", "changing", "cut_puppet", "detect", "greeting", "plan", "render", "start_server", "stop_server"]
+__all__ = [
+    "Greeting",
+    "Rendered",
+    "changing",
+    "cut_puppet",
+    "detect",
+    "greeting",
+    "plan",
+    "render",
+    "start_server",
+    "stop_server",
+]
 
 _ASK_EVERY_S = 0.2
+_LOOK_EVERY_S = 1.0  # at the picture of a render
 _PATIENCE_S = 30.0  # without an answer of the server
 _START_S = 60.0
 _DOWNLOAD_SHARE = 0.05  # of the progress bar, at its end
@@ -47,13 +60,28 @@ class Rendered:
     master: Path
     track: Path  # what the engine saw, to find later what changed
     told: str  # what was rendered, for the user
+    rendered: int  # frames that were rendered, not copied
+    seconds: float  # how long the server took for them; 0: not known
 
 
-def greeting(folder: Path) -> str:
+@dataclass(frozen=True)
+class Greeting:
+    """Who serves the data folder, and with what."""
+
+    version: str
+    address: str  # host:port
+    offer: Mapping[str, Any]  # the server's models and weights
+
+    @property
+    def told(self) -> str:
+        return f"Fleximo {self.version} at {self.address}"
+
+
+def greeting(folder: Path) -> Greeting:
     """Who serves the data folder; raises `FleximoError` where nobody does."""
     client = _connect(folder)
-    version = client.check().get("version", "?")
-    return f"Fleximo {version} at {client.address.host}:{client.address.port}"
+    version = str(client.check().get("version", "?"))
+    return Greeting(version, f"{client.address.host}:{client.address.port}", client.offer())
 
 
 def _connect(folder: Path) -> Client:
@@ -65,7 +93,39 @@ def _connect(folder: Path) -> Client:
         raise FleximoError(error.message, code=error.code, remedy="Press Start in the panel Server.") from None
 
 
-def _ended(client: Client, folder: Path, job: str, report: Report, share: float) -> Waiting:
+class _Onlooker:
+    """Sees a render grow: passes its pictures on, and notes how long it has been at work."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._began: float | None = None
+        self._looked = -_LOOK_EVERY_S
+
+    def __call__(self, client: Client, status: JobStatus) -> None:
+        now = time.monotonic()
+        if status.state != "running":
+            return
+        self._began = now if self._began is None else self._began
+        if now - self._looked >= _LOOK_EVERY_S:
+            self._looked = now
+            picture = client.preview(status.id)
+            if picture is not None:
+                self._report.picture(picture)
+
+    @property
+    def seconds(self) -> float:
+        """Since the job was first seen running; 0 if it never was."""
+        return 0.0 if self._began is None else time.monotonic() - self._began
+
+
+def _ended(
+    client: Client,
+    folder: Path,
+    job: str,
+    report: Report,
+    share: float,
+    onlooker: Callable[[Client, JobStatus], None] | None = None,
+) -> Waiting:
     """Waits for a job, telling its progress as 0..`share`; passes a cancel on to the server.
 
     Goes on if the server is started again meanwhile. Returns the job done; raises its error.
@@ -86,6 +146,8 @@ def _ended(client: Client, folder: Path, job: str, report: Report, share: float)
                     return _done(status)
                 if not cancelled:
                     report(share * status.fraction, _told(status))
+                    if onlooker is not None:
+                        onlooker(client, status)
         except FleximoError as error:
             if error.code != "server_not_running" or time.monotonic() > deadline:
                 raise
@@ -180,7 +242,9 @@ def render(
             raise
         job = replace(job, window=None, previous=None)
         job_id = _submitted(client, job, label)
-    done = yield from _ended(client, folder, job_id, report, share=1.0 - _DOWNLOAD_SHARE)
+    onlooker = _Onlooker(report)
+    done = yield from _ended(client, folder, job_id, report, 1.0 - _DOWNLOAD_SHARE, onlooker)
+    seconds = onlooker.seconds
     report(1.0 - _DOWNLOAD_SHARE, "Fetching the video")
     yield
     client = _connect(folder)
@@ -192,7 +256,7 @@ def render(
     start, stop = job.frames
     told = f"{stop - start} of {len(track)} frames rendered:" if job.previous else f"{len(track)} frames rendered:"
     saved = path.with_suffix(".pose_track.npz")
-    return Rendered(job_id, done.files["master"], len(track), video, master, saved, told)
+    return Rendered(job_id, done.files["master"], len(track), video, master, saved, told, stop - start, seconds)
 
 
 def _submitted(client: Client, job: RenderJob, label: str) -> str:
@@ -210,7 +274,7 @@ def next_version(folder: Path, stem: str) -> str:
 
 def start_server(
     given: str, folder: Path, log: Path, environment: Mapping[str, str], report: Report
-) -> Generator[None, None, str]:
+) -> Generator[None, None, Greeting]:
     """Starts the server unless it runs, and waits until it answers; returns its greeting."""
     try:
         return greeting(folder)

@@ -18,7 +18,19 @@ from typing import Any
 
 from fleximo.errors import Cancelled, FleximoError
 
-__all__ = ["Done", "Failed", "Message", "Progress", "Report", "Session", "Steps", "Task", "Work", "as_fleximo_error"]
+__all__ = [
+    "Done",
+    "Failed",
+    "Message",
+    "Picture",
+    "Progress",
+    "Report",
+    "Session",
+    "Steps",
+    "Task",
+    "Work",
+    "as_fleximo_error",
+]
 
 TICK_S = 0.1
 _LONGEST_TICK_S = 0.05
@@ -53,7 +65,15 @@ class Failed:
     detail: str
 
 
-Message = Progress | Done | Failed
+@dataclass(frozen=True)
+class Picture:
+    """A task shows how far it is, as a JPEG."""
+
+    key: str
+    content: bytes
+
+
+Message = Progress | Done | Failed | Picture
 
 
 class Report:
@@ -71,6 +91,10 @@ class Report:
         if self._stop.is_set():
             raise Cancelled
         self._outbox.put(Progress(self._key, float(fraction), text))
+
+    def picture(self, content: bytes) -> None:
+        """Shows a JPEG beside the progress."""
+        self._outbox.put(Picture(self._key, content))
 
 
 Work = Callable[[Report], Generator[None, None, Any]]
@@ -97,6 +121,7 @@ class Task:
     stop: threading.Event = field(default_factory=threading.Event)
     fraction: float = 0.0
     text: str = ""
+    picture: bytes = b""  # a JPEG of what is done so far
     error: FleximoError | None = None
     detail: str = ""
     message: str = ""  # what `land` said
@@ -167,6 +192,8 @@ class Session:
             share = 0.0 if task.gather is None else _GATHERED
             task.fraction = share + (1.0 - share) * message.fraction
             task.text = "Stopping..." if task.stop.is_set() else message.text
+        elif isinstance(message, Picture):
+            task.picture = message.content
         elif isinstance(message, Failed):
             self._end(task, message.error, message.detail)
         else:

@@ -31,6 +31,7 @@ __all__ = [
     "keep_fit",
     "measure",
     "person_of",
+    "settings_of",
     "store_camera",
     "store_person",
     "take_of",
@@ -75,10 +76,18 @@ def take_of(take: Any, motion: Motion, photo: bytes) -> Callable[[], Take]:
     """
     person = person_of(take)
     camera, framing = camera_of(take)
-    rescale, engine, seed = take.rescale, take.engine, take.seed
+    rescale, engine, seed, settings = take.rescale, take.engine, take.seed, settings_of(take)
     if not take.fit:
         return lambda: Take.begin(
-            motion, person, photo, rescale=rescale, framing=framing, camera=camera, engine=engine, seed=seed
+            motion,
+            person,
+            photo,
+            rescale=rescale,
+            framing=framing,
+            camera=camera,
+            engine=engine,
+            settings=settings,
+            seed=seed,
         )
     fit, paper = fit_of(take)
     made = Take(
@@ -92,9 +101,15 @@ def take_of(take: Any, motion: Motion, photo: bytes) -> Callable[[], Take]:
         rescale=rescale,
         paper_fit=paper,
         engine=engine,
+        settings=settings,
         seed=seed,
     )
     return lambda: made
+
+
+def settings_of(take: Any) -> dict[str, Any]:
+    """The engine's own settings; empty where the take leaves them to the engine."""
+    return {"quality": take.quality} if take.quality else {}
 
 
 def keep_fit(take: Any, made: Take) -> None:

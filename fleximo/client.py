@@ -205,7 +205,11 @@ class Client:
     # --- asking
 
     def models(self) -> list[dict[str, Any]]:
-        return list(self._json("GET", "/v1/models")["models"])
+        return list(self.offer()["models"])
+
+    def offer(self) -> dict[str, Any]:
+        """`models`, and how the `weights` stand that they need."""
+        return dict(self._json("GET", "/v1/models"))
 
     def jobs(self, limit: int = 100) -> list[JobStatus]:
         """The newest first."""

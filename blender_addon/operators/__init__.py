@@ -1,6 +1,6 @@
 """The operators, by subject. `base` has what they share."""
 
-from . import backend, edit, files, live, motion, preview, reference, render, retarget, takes
+from . import backend, checks, edit, files, live, motion, preview, reference, render, retarget, takes
 
 __all__ = ["CLASSES"]
 
@@ -14,5 +14,6 @@ CLASSES = (
     *retarget.CLASSES,
     *live.CLASSES,
     *render.CLASSES,
+    *checks.CLASSES,
     *backend.CLASSES,
 )

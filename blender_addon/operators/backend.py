@@ -1,5 +1,7 @@
 """The render server seen from Blender: is it there, start it, stop it; and what to send with a report."""
 
+# mypy: disable-error-code="valid-type"
+
 import json
 import platform
 from collections.abc import Generator
@@ -8,13 +10,16 @@ from typing import Any
 import bpy
 
 from fleximo import __version__
+from fleximo.errors import FleximoError
 
-from .. import properties, remote, server_process
+from .. import checklist, properties, remote, server_process
 from ..preferences import preferences, server_environment, server_folder, user_folder
 from ..session import Report, Task
 from .base import LEAVES_FILE, FleximoOperator, TaskOperator
 
 __all__ = ["CLASSES"]
+
+_LOG_LINES = 500
 
 
 class _ServerTask(TaskOperator):
@@ -28,10 +33,11 @@ class _ServerTask(TaskOperator):
         return cls.idle()
 
 
-def _connected(told: str) -> str:
+def _connected(greeting: remote.Greeting) -> str:
     state = properties.live()
-    state.server, state.server_text = "connected", told
-    return told
+    state.server, state.server_text, state.server_code = "connected", greeting.told, ""
+    state.offer = json.dumps({"version": greeting.version, **greeting.offer})
+    return greeting.told
 
 
 class FLEXIMO_OT_connect(_ServerTask, bpy.types.Operator):
@@ -44,7 +50,7 @@ class FLEXIMO_OT_connect(_ServerTask, bpy.types.Operator):
         folder = server_folder()
         _not_connected("Looking for it...")
 
-        def work(report: Report) -> Generator[None, None, str]:
+        def work(report: Report) -> Generator[None, None, remote.Greeting]:
             report(0.0, "Looking for the server")
             yield
             return remote.greeting(folder)
@@ -62,7 +68,7 @@ class FLEXIMO_OT_start_server(_ServerTask, bpy.types.Operator):
         folder, log = server_folder(), user_folder("server") / "server.log"
         given, environment = bpy.path.abspath(preferences().server_command), server_environment()
 
-        def work(report: Report) -> Generator[None, None, str]:
+        def work(report: Report) -> Generator[None, None, remote.Greeting]:
             return remote.start_server(given, folder, log, environment, report)
 
         return Task(self.kind, "Starting the server", work, _connected, changes_file=False)
@@ -103,6 +109,58 @@ class FLEXIMO_OT_copy_diagnostics(FleximoOperator, bpy.types.Operator):
         return "Diagnostics are on the clipboard."
 
 
+class FLEXIMO_OT_copy_line(FleximoOperator, bpy.types.Operator):
+    """Copy this line to the clipboard, to be run in a terminal"""
+
+    bl_idname = "fleximo.copy_line"
+    bl_label = "Copy Line"
+    bl_options = LEAVES_FILE
+
+    text: bpy.props.StringProperty(name="Line", description="What is copied", default=checklist.INSTALL_LINE)
+    told: bpy.props.StringProperty(name="Name", description="What it is", default="the install line")
+
+    def act(self, context: Any) -> str:
+        context.window_manager.clipboard = self.text
+        return f"{self.told[:1].upper()}{self.told[1:]} is on the clipboard."
+
+
+class FLEXIMO_OT_show_log(FleximoOperator, bpy.types.Operator):
+    """Open the end of the server's log in a text editor"""
+
+    bl_idname = "fleximo.show_log"
+    bl_label = "Server Log"
+    bl_options = LEAVES_FILE
+
+    def act(self, context: Any) -> str:
+        path = user_folder("server") / "server.log"
+        said = server_process.log_tail(path, lines=_LOG_LINES)
+        if not said:
+            raise FleximoError(
+                f"There is no log at {path}.",
+                code="no_log",
+                remedy="A server that was started in a terminal writes there.",
+            )
+        name = "Fleximo server log"
+        text = bpy.data.texts.get(name) or bpy.data.texts.new(name)
+        text.from_string(said)
+        _show_text(context, text)
+        return f"The end of {path} is the text {name}."
+
+
+def _show_text(context: Any, text: Any) -> None:
+    """Shows a text in an editor that is open, else in a window of its own."""
+    if bpy.app.background:
+        return
+    editors = [area for window in context.window_manager.windows for area in window.screen.areas]
+    editor = next((area for area in editors if area.type == "TEXT_EDITOR"), None)
+    if editor is None:
+        bpy.ops.wm.window_new()
+        editor = context.window_manager.windows[-1].screen.areas[0]
+        editor.type = "TEXT_EDITOR"
+    editor.spaces.active.text = text
+    editor.spaces.active.top = max(0, len(text.lines) - 20)
+
+
 def diagnostics(context: Any) -> str:
     """Versions, state and last error as text; no photo, no token."""
     state = properties.live()
@@ -133,4 +191,11 @@ def diagnostics(context: Any) -> str:
     return "\n".join(f"{name}: {value}" for name, value in lines.items())
 
 
-CLASSES = (FLEXIMO_OT_connect, FLEXIMO_OT_start_server, FLEXIMO_OT_stop_server, FLEXIMO_OT_copy_diagnostics)
+CLASSES = (
+    FLEXIMO_OT_connect,
+    FLEXIMO_OT_start_server,
+    FLEXIMO_OT_stop_server,
+    FLEXIMO_OT_copy_diagnostics,
+    FLEXIMO_OT_copy_line,
+    FLEXIMO_OT_show_log,
+)

@@ -15,7 +15,7 @@ import bpy
 
 from fleximo.errors import Cancelled, FleximoError
 
-from .. import properties
+from .. import preview_picture, properties
 from ..session import TICK_S, Session, Task, as_fleximo_error
 
 __all__ = [
@@ -82,7 +82,7 @@ def _in_window() -> AbstractContextManager[Any]:
 def _redraw() -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in ("VIEW_3D", "SEQUENCE_EDITOR"):
+            if area.type in ("VIEW_3D", "SEQUENCE_EDITOR", "DOPESHEET_EDITOR"):
                 area.tag_redraw()
 
 
@@ -91,8 +91,12 @@ def show(task: Task) -> None:
     state = properties.live()
     if not task.ended:
         state.task, state.progress, state.message = task.title, min(1.0, max(0.0, task.fraction)), task.text
+        if task.picture:
+            preview_picture.show(task.picture)
         return
     state.task, state.progress = "", 0.0
+    if task.picture:
+        preview_picture.clear()
     _show_server(task)
     if task.error is None:
         state.message, state.error, state.detail = task.message, "", ""
@@ -112,8 +116,9 @@ def _show_server(task: Task) -> None:
             "connected",
             state.server_text if state.server == "connected" else "It answers.",
         )
-    elif task.error is not None and task.error.code == "server_not_running":
+    elif task.error is not None and task.error.code in ("server_not_running", "bad_token", "offline"):
         state.server, state.server_text = "missing", task.error.message
+        state.server_code = task.error.code
 
 
 def show_error(error: FleximoError, detail: str = "") -> None:

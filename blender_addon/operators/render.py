@@ -14,20 +14,21 @@ import bpy
 
 from fleximo.changes import changed_frames, changed_ranges
 from fleximo.errors import FleximoError
+from fleximo.frame_marks import FrameMarks, frame_marks
 from fleximo.job import RenderJob
 from fleximo.pose_track import PoseTrack
 from fleximo.take import Take
 
-from .. import compat, properties, remote, sampling, sequencer, shot
+from .. import compat, pace, properties, remote, sampling, sequencer, shot, timeline_marks
 from ..preferences import server_folder, stored_path, video_folder
 from ..session import Report, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, session
 from .reference import read_photo
 
-__all__ = ["CLASSES"]
+__all__ = ["CLASSES", "take_steps", "why_not"]
 
 
-def _why_not(context: Any) -> str:
+def why_not(context: Any) -> str:
     """Why the active take cannot be rendered yet, empty if it can."""
     take = properties.active_take(context.scene)
     if take is None:
@@ -93,7 +94,7 @@ class _Render(TaskOperator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        reason = _why_not(context)
+        reason = why_not(context)
         return cls.refuse(reason) if reason else cls.idle()
 
     def start(self, take: Any, last: LastRender | None) -> Task:
@@ -102,11 +103,12 @@ class _Render(TaskOperator):
         stem, label, start = bpy.path.clean_name(take.name), take.name, take.frame_start
         target = compat.sequencer_scene(bpy.context).name
         measured_for = (take.fitted_camera, take.rescale)
+        engine, quality = take.engine, take.quality
 
         def gather() -> Generator[float, None, Work]:
             now = yield from take_steps(uid)
 
-            def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, Take, str]]:
+            def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, Take, str, FrameMarks]]:
                 report(0.0, "Preparing the take")
                 yield
                 made = now()
@@ -114,17 +116,19 @@ class _Render(TaskOperator):
                 appearance = shot.appearance(job)
                 job = job if last is None else last.change_to(job)
                 rendered = yield from remote.render(server, job, folder, stem, label, report)
-                return rendered, made, appearance
+                return rendered, made, appearance, frame_marks(job.signal.track)
 
             return work
 
-        def land(result: tuple[remote.Rendered, Take, str]) -> str:
-            rendered, made, appearance = result
+        def land(result: tuple[remote.Rendered, Take, str, FrameMarks]) -> str:
+            rendered, made, appearance, marks = result
             landed = properties.find_take(uid)[1]
             _remember(landed, rendered, start)
             if (landed.fitted_camera, landed.rescale) == measured_for:
                 shot.keep_fit(landed, made)
             landed.rendered_with = appearance
+            pace.remember(engine, quality, made.camera.size, rendered.rendered, rendered.seconds)
+            timeline_marks.keep(landed, marks, start)
             _insert(bpy.data.scenes.get(target) or scene_of(uid), landed)
             return f"{rendered.told} {rendered.video}"
 

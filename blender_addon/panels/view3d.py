@@ -1,6 +1,5 @@
 """The sidebar of the 3D viewport: takes, then motion, photo and render in the order of work, then the server."""
 
-import textwrap
 from typing import Any
 
 import bpy
@@ -8,11 +7,12 @@ import bpy
 from .. import live_puppet, plan_list, properties
 from .character import draw_character
 from .edit import draw_edit
+from .render import draw_render
+from .server import draw_server
+from .text import draw_text
 
 __all__ = ["CLASSES"]
 
-_LETTER_PX, _BORDER_PX = 6.6, 64.0  # of the interface's font, and what icon and margins take of a line, at scale 1
-_FEWEST_LETTERS = 20
 _CLOSED = {"DEFAULT_CLOSED"}
 _PLAN_EDITS = {"add": "ADD", "remove": "REMOVE", "up": "TRIA_UP", "down": "TRIA_DOWN", "split": "MOD_EDGESPLIT"}
 
@@ -76,22 +76,6 @@ def draw_state(layout: Any) -> None:
         box.operator("fleximo.copy_diagnostics", icon="COPYDOWN")
     elif live.message:
         draw_text(layout, live.message, icon="INFO")
-
-
-def draw_text(layout: Any, text: str, icon: str = "NONE") -> None:
-    """A text of any length as lines of the sidebar's width."""
-    letters = _letters(bpy.context)
-    column = layout.column(align=True)
-    for paragraph in text.split("\n"):
-        for line in textwrap.wrap(paragraph, letters, break_on_hyphens=False) or [""]:
-            column.label(text=line, icon=icon)
-            icon = "BLANK1" if icon != "NONE" else "NONE"
-
-
-def _letters(context: Any) -> int:
-    """How many letters a line of the sidebar holds."""
-    width = context.region.width / context.preferences.system.ui_scale if context.region else 0.0
-    return max(_FEWEST_LETTERS, int((width - _BORDER_PX) / _LETTER_PX))
 
 
 class _TakePanel(_Sidebar):
@@ -239,22 +223,7 @@ class FLEXIMO_PT_render(_TakePanel, bpy.types.Panel):
     bl_label = "Render"
 
     def draw_take(self, layout: Any, take: Any) -> None:
-        layout.prop(take, "engine")
-        column = layout.column(align=True)
-        column.prop(take, "size", index=0, text="Width")
-        column.prop(take, "size", index=1, text="Height")
-        layout.prop(take, "rescale")
-        row = layout.row(align=True)
-        row.operator("fleximo.render", icon="RENDER_ANIMATION")
-        row.operator("fleximo.render_changed", icon="FILE_REFRESH")
-        row = layout.row(align=True)
-        row.operator("fleximo.insert_video", icon="SEQ_SEQUENCER")
-        row.operator("fleximo.go_to_source", icon="LOOP_BACK")
-        shown_with = bpy.context.scene.view_settings.view_transform
-        if take.video and shown_with != "Standard":
-            box = layout.box()
-            draw_text(box, f"The view transform {shown_with} changes the colours of strips.", icon="ERROR")
-            box.operator("fleximo.standard_view")
+        draw_render(layout, take)
 
 
 class FLEXIMO_PT_server(_Sidebar, bpy.types.Panel):
@@ -262,14 +231,7 @@ class FLEXIMO_PT_server(_Sidebar, bpy.types.Panel):
     bl_label = "Server"
 
     def draw(self, _context: Any) -> None:
-        layout, live = self.layout, properties.live()
-        icon = {"connected": "CHECKMARK", "missing": "ERROR"}.get(live.server, "QUESTION")
-        draw_text(layout, live.server_text or "Not asked yet.", icon=icon)
-        row = layout.row(align=True)
-        row.operator("fleximo.connect", icon="FILE_REFRESH")
-        row.operator("fleximo.start_server", text="Start", icon="PLAY")
-        row.operator("fleximo.stop_server", text="Stop", icon="SNAP_FACE")
-        layout.operator("fleximo.copy_diagnostics", icon="COPYDOWN")
+        draw_server(self.layout)
 
 
 CLASSES = (

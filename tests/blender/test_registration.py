@@ -15,7 +15,8 @@ OPERATORS = (
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
     "import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits edit_base "
     "accept_motion reject_motion flip_preview regenerate_segment "
-    "map_rig bake_to_rig photo_from_rig go_to_source standard_view place_points copy_diagnostics"
+    "map_rig bake_to_rig photo_from_rig go_to_source standard_view place_points copy_diagnostics "
+    "check_frames copy_line show_log"
 ).split()
 
 
@@ -101,6 +102,9 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
             setattr(live, name, value)
         take.photo, take.warnings = str(len(live.error)), live.error
         asked += [entry for kind in panels for entry in draw(kind)]
+    live.server, live.server_text = "missing", "No render server answers."
+    asked += draw(view3d.FLEXIMO_PT_server)
+    live.server, live.server_text = "unknown", ""
     take.photo = ""
     take.video = "video.mp4"
     bpy.ops.fleximo.generate_motion(text="a man bows")

@@ -1,0 +1,72 @@
+"""What stands in the panel Render: engine, quality and size, what it will take, the start, and what deserves a look."""
+
+import json
+from typing import Any
+
+import bpy
+
+from .. import offers, pace, preview_picture, properties, timeline_marks
+from .text import draw_text
+
+__all__ = ["draw_render"]
+
+_PICTURE_SCALE = 9.0
+_ICONS = {"changed": "FILE_REFRESH", "outside": "FULLSCREEN_EXIT", "hidden": "HIDE_ON"}
+
+
+def draw_render(layout: Any, take: Any) -> None:
+    """Draws the take's render settings and buttons."""
+    _draw_settings(layout, take)
+    size = _size(take)
+    if size is not None and take.frame_end >= take.frame_start:
+        frames = take.frame_end - take.frame_start + 1
+        draw_text(layout, pace.sentence(take.engine, take.quality, size, frames), icon="TIME")
+    row = layout.row(align=True)
+    row.operator("fleximo.render", icon="RENDER_ANIMATION")
+    row.operator("fleximo.render_changed", icon="FILE_REFRESH")
+    picture = preview_picture.icon()
+    if picture and properties.live().task:
+        layout.template_icon(icon_value=picture, scale=_PICTURE_SCALE)
+    _draw_marks(layout, take)
+    row = layout.row(align=True)
+    row.operator("fleximo.insert_video", icon="SEQ_SEQUENCER")
+    row.operator("fleximo.go_to_source", icon="LOOP_BACK")
+    shown_with = bpy.context.scene.view_settings.view_transform
+    if take.video and shown_with != "Standard":
+        box = layout.box()
+        draw_text(box, f"The view transform {shown_with} changes the colours of strips.", icon="ERROR")
+        box.operator("fleximo.standard_view")
+
+
+def _draw_settings(layout: Any, take: Any) -> None:
+    layout.prop(take, "engine_choice")
+    engine = offers.engine_named(take.engine)
+    if engine.lacks:
+        draw_text(layout, f"The weights {', '.join(engine.lacks)} are missing; see the panel Server.", icon="ERROR")
+    if engine.qualities or take.quality:
+        layout.prop(take, "quality_choice")
+    layout.prop(take, "size_choice")
+    if take.size_choice == "custom":
+        column = layout.column(align=True)
+        column.prop(take, "size", index=0, text="Width")
+        column.prop(take, "size", index=1, text="Height")
+        if any(side % engine.multiple for side in take.size):
+            draw_text(layout, f"{engine.title} renders multiples of {engine.multiple}.", icon="ERROR")
+    layout.prop(take, "seed")
+    layout.prop(take, "rescale")
+
+
+def _size(take: Any) -> tuple[int, int] | None:
+    """Width and height of the next render; None where they are not known yet."""
+    if take.framing:
+        width, height = json.loads(take.framing)["canvas_size"]
+        return int(width), int(height)
+    return (take.size[0], take.size[1]) if all(take.size) else None
+
+
+def _draw_marks(layout: Any, take: Any) -> None:
+    """The check of the frames and what it found."""
+    layout.operator("fleximo.check_frames", icon="VIEWZOOM")
+    column = layout.column(align=True)
+    for kind, sentence in timeline_marks.told(take):
+        draw_text(column, sentence, icon=_ICONS[kind])

@@ -1,0 +1,124 @@
+"""Over the time of dope sheet and sequencer: frames that changed, leave the picture, or hide a limb.
+
+Draws what is kept on the active take; what deserves a mark is told by `fleximo.frame_marks`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import gpu
+from gpu_extras.batch import batch_for_shader
+
+from fleximo.errors import FleximoError
+from fleximo.frame_marks import FrameMarks
+
+from . import compat, properties
+
+__all__ = ["Band", "bands", "close_marks", "keep", "open_marks", "told"]
+
+_HEIGHT_PX = 5.0
+# What is said of it, and its colour, lowest row first.
+KINDS = {
+    "changed": ("changed since the last render", (1.0, 0.62, 0.1, 0.9)),
+    "outside": ("out of the picture", (0.95, 0.2, 0.25, 0.9)),
+    "hidden": ("with a hidden arm or leg", (0.45, 0.6, 1.0, 0.9)),
+}
+_handles: list[tuple[Any, Any]] = []
+
+
+@dataclass(frozen=True)
+class Band:
+    """Scene frames [start, stop) to be marked."""
+
+    kind: str
+    start: int
+    stop: int
+
+
+def keep(take: Any, marks: FrameMarks, first_frame: int) -> None:
+    """Keeps the marks on the take, of whose frames the first lies at the scene's `first_frame`."""
+    take.marks = json.dumps({"start": first_frame, **marks.to_json()})
+
+
+def _kept(take: Any) -> tuple[int, FrameMarks] | None:
+    if take is None or not take.marks:
+        return None
+    try:
+        document = json.loads(take.marks)
+        return int(document["start"]), FrameMarks.from_json(document)
+    except (ValueError, KeyError, TypeError, FleximoError):
+        return None
+
+
+def bands(take: Any) -> list[Band]:
+    """What is marked of `take`, empty for None."""
+    kept = _kept(take)
+    if kept is None:
+        return []
+    first, marks = kept
+    return [Band(kind, first + start, first + stop) for kind in KINDS for start, stop in getattr(marks, kind)]
+
+
+def told(take: Any) -> list[tuple[str, str]]:
+    """(kind, sentence) for the panel, one for each kind that is marked."""
+    lines = []
+    for kind, (words, _) in KINDS.items():
+        found = [band for band in bands(take) if band.kind == kind]
+        frames = sum(band.stop - band.start for band in found)
+        if frames:
+            lines.append((kind, f"{frames} {'frame' if frames == 1 else 'frames'} {words}, from {found[0].start} on"))
+    return lines
+
+
+def open_marks() -> None:
+    """Begins to draw in dope sheets, timelines and sequencers."""
+    if bpy.app.background:
+        return
+    for space in (bpy.types.SpaceDopeSheetEditor, bpy.types.SpaceSequenceEditor):
+        _handles.append((space, space.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")))
+
+
+def close_marks() -> None:
+    """Undoes `open_marks`."""
+    while _handles:
+        space, handle = _handles.pop()
+        space.draw_handler_remove(handle, "WINDOW")
+
+
+def _draw() -> None:
+    context = bpy.context
+    found = bands(properties.active_take(compat.shown_scene(context)))
+    region = context.region
+    if not found or region is None:
+        return
+    # A key lies in the middle of its frame; a strip's frame reaches to the next number.
+    early = 0.0 if context.area.type == "SEQUENCE_EDITOR" else 0.5
+    height = _HEIGHT_PX * context.preferences.system.ui_scale
+    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    gpu.state.blend_set("ALPHA")
+    for row, (kind, (_, colour)) in enumerate(KINDS.items()):
+        corners, corner_triples = _rectangles([band for band in found if band.kind == kind], region, row, height, early)
+        if corners:
+            shader.uniform_float("color", colour)
+            batch_for_shader(shader, "TRIS", {"pos": corners}, indices=corner_triples).draw(shader)
+    gpu.state.blend_set("NONE")
+
+
+def _rectangles(found: list[Band], region: Any, row: int, height: float, early: float) -> tuple[list[Any], list[Any]]:
+    """Corners and triangles of one row of bands, `early` frames before their numbers, in the region's pixels."""
+    corners: list[tuple[float, float]] = []
+    triangles: list[tuple[int, int, int]] = []
+    low, high = row * (height + 1.0) + 1.0, row * (height + 1.0) + 1.0 + height
+    for band in found:
+        left, right = (region.view2d.view_to_region(at - early, 0.0, clip=False)[0] for at in (band.start, band.stop))
+        if right < 0 or left > region.width:
+            continue
+        right = max(right, left + 2.0)
+        first = len(corners)
+        corners += [(left, low), (right, low), (right, high), (left, high)]
+        triangles += [(first, first + 1, first + 2), (first, first + 2, first + 3)]
+    return corners, triangles
