@@ -94,6 +94,16 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     animate.add_argument(
         "--camera-pitch", type=float, metavar="DEGREES", help="of the camera, positive looks down (default: fitted)"
     )
+    animate.add_argument(
+        "--refine",
+        type=int,
+        nargs="?",
+        const=1,
+        default=0,
+        metavar="N",
+        help="find the pose in the finished video, fit it to the photo and render once more, N times (without N: 1); "
+        "kept only if the motion is met better",
+    )
     animate.add_argument("--keep", type=Path, metavar="DIR", help="keep every intermediate file in DIR")
     animate.add_argument("--report", type=Path, metavar="FILE", help="write the report (JSON)")
 

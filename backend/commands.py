@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,7 @@ from backend import catalog, pipeline, reports
 from backend.drawing import FLEXIMO_THICK, draw_track
 from backend.evaluate.sheet import contact_sheet, write_picture
 from backend.media import read_frames
+from backend.refine import cost
 from backend.terminal import ProgressLine
 from fleximo import FleximoError, Motion, Notice, PoseTrack
 from fleximo.files import read_bytes, read_json, write_json
@@ -62,12 +64,15 @@ def animate(arguments: argparse.Namespace) -> Result:
         camera_height_m=arguments.camera_height,
         camera_pitch_degrees=arguments.camera_pitch,
         settings=settings_of(arguments),
+        refine=arguments.refine,
         master=arguments.keep is not None,
     )
     if arguments.output.suffix.lower() != ".mp4":
         raise FleximoError(f"The video {arguments.output} must end in .mp4.")
     _check_target(arguments.output, arguments.image, arguments.motion, arguments.points)
     _check_target(arguments.report, arguments.output, arguments.image, arguments.motion, arguments.points)
+    if request.refine:
+        print(f"fleximo: {cost(request.refine)}", file=sys.stderr)
     document = _animate(request, arguments.output, arguments.keep)
     for notice in imported.notices if imported is not None else ():
         document["warnings"].append(notice.code)

@@ -18,6 +18,7 @@ from typing import Any
 from backend import catalog
 from backend.llm import local
 from backend.models import detect
+from backend.refine import Pass, Refined, cost, refine
 from backend.rendering import Rendered, render_job, share_of
 from backend.stages import Performance, Progress, silent
 from fleximo.errors import Notice
@@ -54,6 +55,7 @@ class Request:
     stature_m: float | None = None  # None: an adult's usual
     camera_height_m: float | None = None  # over the floor; None: fitted to the photo, like the pitch
     camera_pitch_degrees: float | None = None  # positive looks down
+    refine: int = 0  # passes of refinement, see `backend.refine`
     master: bool = True  # also keep the lossless master: without it frames cannot be exchanged later
 
 
@@ -71,6 +73,7 @@ class Animation:
     timings_s: dict[str, float]
     planner: str  # whose plan it is; "none" where a motion was given
     detector: str  # who found the person
+    refinement: tuple[Pass, ...] = ()  # what each pass brought; the job is that of the one that was kept
     performance: Performance | None = None  # the motion with what is told of it; None where a motion was given
 
 
@@ -79,6 +82,8 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
     timings: dict[str, float] = {}
     engine = catalog.engine(request.engine)
     engine.check(request.settings, request.size)
+    if request.refine:
+        cost(request.refine)
     fps = request.fps or engine.default_fps
 
     plan, planned_by, performance, motion = None, "none", None, request.motion
@@ -119,16 +124,35 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
         )
         job = replace(shot.job(), retime=request.retime)
     with _timed(timings, "render"):
-        rendered = render_job(job, folder, share_of(progress, 0.12, 1.0), master=request.master)
+        share = 0.12 + 0.88 / (1 + request.refine)
+        rendered = render_job(job, folder, share_of(progress, 0.12, share), master=request.master)
+    refined = Refined(job, rendered, (), ())
+    if request.refine:
+        with _timed(timings, "refine"):
+            refined = refine(job, rendered, request.refine, share_of(progress, share, 1.0))
     told = (
         *(plan.notices if plan else ()),
         *(performance.notices if performance else ()),
         *person.notices,
         *shot.notices(),
-        *rendered.notices,
+        *refined.rendered.notices,
+        *refined.notices,
     )
     notices = tuple({notice.code: notice for notice in reversed(told)}.values())[::-1]  # the first of each code
-    return Animation(request, plan, motion, person, job, rendered, notices, timings, planned_by, detector, performance)
+    return Animation(
+        request,
+        plan,
+        motion,
+        person,
+        refined.job,
+        refined.rendered,
+        notices,
+        timings,
+        planned_by,
+        detector,
+        refined.passes,
+        performance,
+    )
 
 
 def _settings(request: Request, plan: MotionPlan | None) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ def report(animation: Animation) -> dict[str, Any]:
         "detect": _detector(animation.detector),
         "rescale": request.rescale,
         "adapter": "kinematic",
-        "refine": "off",
+        "refine": "re-detected pose" if any(each.kept for each in animation.refinement) else "off",
     }
     document = render_report(animation.job, animation.rendered, animation.notices)
     performance = animation.performance or Performance(animation.motion)
@@ -57,6 +57,7 @@ def report(animation: Animation) -> dict[str, Any]:
         "text": request.text,
         "fidelity": fidelity_with(document["fidelity"], (*performance.bundles, *seen_by)),
         "stages": told | document["stages"],
+        "refinement": [each.to_json() for each in animation.refinement],
         "seams": [seam.to_json() for seam in performance.seams],
         "plan": None if animation.plan is None else animation.plan.to_json(),
         "timings_s": animation.timings_s,
