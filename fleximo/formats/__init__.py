@@ -6,6 +6,7 @@ Knows which reader takes which file. The readers know the formats; none of them 
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -33,11 +34,13 @@ from fleximo.rig import BODY_JOINTS
 from fleximo.solve import motion_from_joints
 from fleximo.timing import as_fps
 
-__all__ = ["WRITTEN", "Imported", "import_motion", "read_motion", "save_motion", "sniff"]
+__all__ = ["WRITTEN", "Imported", "check_written", "import_motion", "read_motion", "save_motion", "sniff"]
 
 WRITTEN = (".npz", ".bvh", ".npy")
+_OWN_KIND = "Fleximo"
 _OWN = ("rotations", "root", "fps", "contacts", "joint_names", "parents", "rest_offsets")
 _PICKLE_STARTS = (b"\x80", b"(", b"c", b"]", b"}", b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00\x00")
+_OBJ_LINE, _OBJ_HEAD = re.compile(rb"^v [-+ .\deE]+\r?$", re.M), 1 << 16  # bytes within which a vertex stands
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # What people also have under their hands, by its first bytes, and what to do with it.
 _STRANGERS: tuple[tuple[bytes, str, str], ...] = (
@@ -119,7 +122,18 @@ def _imported(found: Found, ask: Ask, model: Path | None) -> Imported:
     if ask.fps not in (None, motion.fps):
         told = f"The file's own rate is {float(motion.fps):g} frames a second; the one given was not used."
         notices = (*notices, Notice("rate_in_file", told, "Set the scene's rate to play it at another."))
+    notices = (*notices, *_given_in_vain(found, ask, model))
     return Imported(motion, found.kind, found.items, ask.item, found.text, (*found.notices, *notices), mesh)
+
+
+def _given_in_vain(found: Found, ask: Ask, model: Path | None) -> tuple[Notice, ...]:
+    """What was said about a file that has no use for it."""
+    told = []
+    if ask.up is not None and found.kind == _OWN_KIND:
+        told.append("Fleximo's own files are Y up; the up axis given was not used.")
+    if model is not None and isinstance(found.clip, (Motion, JointClip)):
+        told.append("Only SMPL's rotations and meshes need a body model; the one given was not used.")
+    return (Notice("given_in_vain", " ".join(told)),) if told else ()
 
 
 def sniff(content: bytes) -> str:
@@ -140,7 +154,7 @@ def sniff(content: bytes) -> str:
         return "npy"
     if is_bvh(content):
         return "bvh"
-    if content.startswith((b"v ", b"#", b"mtllib", b"o ")):
+    if _OBJ_LINE.search(content, 0, _OBJ_HEAD):
         return "obj"
     if content.startswith(_PICKLE_STARTS):
         return "pickle"
@@ -174,7 +188,7 @@ def _in_npz(content: bytes, ask: Ask) -> Found:
     names = {name.removesuffix(".npy") for name in Archive(content, "npz file").names}
     if set(_OWN) <= names:
         load_npz(content, names)  # sizes and headers, before numpy's own reader believes them
-        return Found("Fleximo", Motion.from_bytes(content))
+        return Found(_OWN_KIND, Motion.from_bytes(content))
     if len(names) == 1:  # an array without a name, as np.savez writes it
         for array in load_npz(content, names).values():
             return _in_value(array, ask, None)
@@ -273,16 +287,21 @@ def _motion_from_joints(clip: JointClip, ask: Ask) -> tuple[Motion, tuple[Notice
     return motion_from_joints(joints, clip.fps, contacts=clip.contacts), notices
 
 
+def check_written(path: Path, *, features: bool = False) -> None:
+    """Raises `FleximoError` for endings that `save_motion` cannot write: to be asked before a motion is made."""
+    if path.suffix.lower() not in WRITTEN:
+        raise FleximoError(f"{path} has an ending that cannot be written.", remedy=f"Use one of: {', '.join(WRITTEN)}.")
+    if features and path.suffix.lower() != ".npy":
+        raise FleximoError(f"HumanML3D's features are a .npy file; {path} is none.")
+
+
 def save_motion(motion: Motion, path: Path, *, features: bool = False) -> tuple[Notice, ...]:
     """Writes `.npz`, `.bvh`, or HumanML3D's `.npy` at 20 fps: joints (T,22,3), or `features` (T-1,263).
 
     Returns a notice if the file has another rate than the motion. Raises `FleximoError` for other endings.
     """
+    check_written(path, features=features)
     ending = path.suffix.lower()
-    if ending not in WRITTEN:
-        raise FleximoError(f"{path} has an ending that cannot be written.", remedy=f"Use one of: {', '.join(WRITTEN)}.")
-    if features and ending != ".npy":
-        raise FleximoError(f"HumanML3D's features are a .npy file; {path} is none.")
     if ending == ".npz":
         motion.save(path)
     elif ending == ".bvh":

@@ -59,7 +59,7 @@ def found_in_array(values: npt.NDArray[Any], ask: Ask, *, beside: Path | None = 
     if shape[-2] == _VERTICES:
         mesh = numbers(clip, (None, _VERTICES, 3), name="The mesh", dtype=np.float32)
         return Found("mesh of 6890 vertices", MeshClip(mesh, fps, beside), items)
-    joints, notices = in_metres(numbers(clip[:, :_BODY], (None, _BODY, 3), name="The joints"))
+    joints, notices = in_metres(numbers(clip[:, :_BODY], (None, _BODY, 3), name="The array of joints"))
     return Found(f"joints, {shape[-2]}", JointClip(joints, fps), items, notices=notices)
 
 
@@ -67,7 +67,7 @@ def _features(values: npt.NDArray[Any], ask: Ask) -> Found:
     items = values.shape[0] if values.ndim == 3 else 1
     rows = values[choose(ask.item, items)] if values.ndim == 3 else values
     check_frames(len(rows))
-    rows = numbers(rows, (None, humanml.FEATURES), name="The features")
+    rows = numbers(rows, (None, humanml.FEATURES), name="The array of features")
     clip = humanml.decode_features(rows)
     odd = humanml.implausible_features(rows)
     notices = () if odd is None else (odd,)

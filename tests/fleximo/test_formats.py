@@ -64,6 +64,20 @@ def test_what_is_asked_in_vain_is_told() -> None:
         with pytest.raises(FleximoError, match="one motion") as told:
             import_motion(single, item=1)
         assert told.value.code == "no_such_item"
+    for content, expected in (
+        (files.truth().to_bytes(), "the up axis given was not used. Only SMPL"),
+        (files.npy(files.body_joints(files.truth())), "Only SMPL"),
+    ):
+        (notice,) = import_motion(content, up="y", model=Path("SMPL.pkl")).notices
+        assert notice.code == "given_in_vain" and expected in notice.message
+
+
+def test_a_script_or_a_note_is_no_mesh() -> None:
+    for content in (b"#!/bin/sh\necho\n", b"# Notes\nv of all kinds\n"):
+        with pytest.raises(FleximoError, match="no motion format"):
+            sniff(content)
+    for content in (b"# Blender\no body\nv 1.0 -2 3e-1\n", b"mtllib a.mtl\r\nv 1 2 3\r\n", b"v 1 2 3 .5 .5 .5\n"):
+        assert sniff(content) == "obj"
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
