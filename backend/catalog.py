@@ -9,13 +9,13 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from backend import weights
-from backend.stages import MotionModel, Planner, VideoModel
+from backend.stages import MotionModel, Planner, SkeletonAdapter, VideoModel
 from fleximo.errors import FleximoError
 from fleximo.plan import MotionPlan
 from fleximo.planner.any_text import plan_any_text
 
 __all__ = [
-    "MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Engine", "engine", "motion_model", "plan_for_model", "planner",
+    "ADAPTERS", "MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Adapter", "Engine", "adapter", "engine", "motion_model", "plan_for_model", "planner",
     "video_model",
 ]  # fmt: skip
 
@@ -44,6 +44,7 @@ class Engine:
     multiple: int = 2  # px that width and height must be multiples of
     qualities: tuple[str, ...] = ()  # values of its setting "quality", the usual one last
     check_settings: Callable[[Mapping[str, Any]], object] = _no_settings  # raises for those that it does not have
+    takes_drawn: bool = False  # whether it is given skeletons as pictures, so that a model may have drawn them
 
     def check(self, settings: Mapping[str, Any], size: tuple[int, int] | None) -> None:
         """Raises `FleximoError` for what would fail only after minutes: settings, size, weights that are not there."""
@@ -57,6 +58,20 @@ class Engine:
             )
         for name in self.bundles:
             weights.bundle(name)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How hands come onto a skeleton: by the rig's own fingers (nothing to load), or drawn by a model."""
+
+    title: str
+    load: Callable[..., SkeletonAdapter] | None = None
+    bundles: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """Whether it can be used: "ready" or "needs files"."""
+        return "ready" if all(weights.available(name) for name in self.bundles) else "needs files"
 
 
 _EXTRA = ("accelerate", "diffusers", "onnxruntime", "safetensors", "torch", "transformers")
@@ -108,6 +123,12 @@ def _wan_vace_settings(settings: Mapping[str, Any]) -> object:
     return Settings.from_json(settings)
 
 
+def _diffusion_adapter(*given: Any, **named: Any) -> SkeletonAdapter:
+    with _models_extra():
+        from backend.models.adapter.complete import DiffusionAdapter
+    return DiffusionAdapter(*given, **named)
+
+
 def _moves() -> MotionModel:
     from backend.models.parametric import ParametricMoves
 
@@ -146,6 +167,7 @@ VIDEO_MODELS: dict[str, Engine] = {
         Fraction(15),
         seeded=True,
         bundles=("svd", "mimicmotion"),
+        takes_drawn=True,
         multiple=64,
         qualities=("standard", "best"),
         check_settings=_mimicmotion_settings,
@@ -160,6 +182,10 @@ VIDEO_MODELS: dict[str, Engine] = {
         check_settings=_wan_vace_settings,
         reads_prompt=True,
     ),
+}
+ADAPTERS = {
+    "kinematic": Adapter("the fingers of the rig"),
+    "diffusion": Adapter("drawn by the paper's diffusion adapter", _diffusion_adapter, ("svd", "adapter")),
 }
 PLANNERS: dict[str, Callable[[], Planner]] = {"rules": _rules, "llm": _llm, "local": _local_llm}
 MOTION_MODELS: dict[str, Callable[[], MotionModel]] = {"moves": _moves, "t2m-gpt": _t2m_gpt}
@@ -178,6 +204,11 @@ def video_model(name: str) -> VideoModel:
     if name not in _loaded:
         _loaded[name] = entry.load()
     return _loaded[name]
+
+
+def adapter(name: str) -> Adapter:
+    """The skeleton adapter `name`; raises `FleximoError` that lists the names there are."""
+    return _named(ADAPTERS, name, "adapter")
 
 
 def motion_model(name: str) -> MotionModel:

@@ -49,6 +49,7 @@ class DiffusionAdapter:
         self,
         reference: PoseTrack | None = None,
         *,
+        seed: int = 0,
         sampling: Sampling | None = None,
         whole: bool = False,
         face: bool = True,
@@ -58,7 +59,7 @@ class DiffusionAdapter:
     ) -> None:
         self.notices: list[Notice] = []
         self._reference = reference
-        self._sampling = sampling or Sampling()
+        self._sampling = replace(sampling or Sampling(), seed=seed)
         self._whole, self._face = whole, face
         self._progress = progress
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -22,7 +22,7 @@ Pictures = npt.NDArray[np.uint8]
 
 HANDS = (LEFT_HAND, RIGHT_HAND)
 _WRISTS = tuple(OPENPOSE_18.index(f"{side}_wrist") for side in ("left", "right"))
-_MARGIN_PX = 4.0  # a dot is that thick
+_DOT_PX = 5.5  # on the canvas drawn on: how far a dot reaches
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,11 @@ class Clip:
 def draw_pair(track: PoseTrack, style: Style) -> Clip:
     """`track` (128 points) drawn in `style`, without face: without hands and with them."""
     bare = replace(style, face=False, hands=False)
+    scale = 1.0 if style.canvas_px is None else min(track.size) / style.canvas_px
     return Clip(
         body=np.stack(list(draw_track(track, bare))),
         full=np.stack(list(draw_track(track, replace(bare, hands=True)))),
-        boxes=hand_boxes(track, margin_px=_MARGIN_PX),
+        boxes=hand_boxes(track, margin_px=_DOT_PX * scale + (scale != 1.0)),
     )
 
 

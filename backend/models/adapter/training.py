@@ -203,9 +203,9 @@ class Training:
                 save_file(tensors, part, metadata=self.settings.convention.to_metadata())
                 part.replace(folder / name)
             config = dict(adapter.unet.config)
-        small = {key: config[key] for key in SVD_XT}
-        if small != SVD_XT:
-            write_json(folder / "config.json", {"unet": small})
+        if any(config[key] != value for key, value in SVD_XT.items()):
+            told = {key: value for key, value in config.items() if not key.startswith("_")}
+            write_json(folder / "config.json", {"unet": told})
 
     def _learn(self, given: Mapping[str, Tensor], rank: int) -> None:
         settings = self.settings
