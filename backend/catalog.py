@@ -15,8 +15,8 @@ from fleximo.plan import MotionPlan
 from fleximo.planner.any_text import plan_any_text
 
 __all__ = [
-    "ADAPTERS", "MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Adapter", "Engine", "adapter", "engine", "motion_model", "plan_for_model", "planner",
-    "video_model",
+    "ADAPTERS", "MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Adapter", "Engine", "adapter", "engine", "motion_model",
+    "plan_for_model", "planner", "video_model",
 ]  # fmt: skip
 
 Entry = TypeVar("Entry")
