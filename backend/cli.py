@@ -59,6 +59,7 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
     animate.add_argument(
         "--motion", type=Path, help="use this motion file instead of the text: any that is read (docs/formats.md)"
     )
+    animate.add_argument("--item", type=int, help="which of several motions in the file --motion (default: 0)")
     animate.add_argument("--points", type=Path, help="key points placed by hand (JSON), instead of a detector")
     _add_detector(animate)
     animate.add_argument("--choose", type=int, help="which of several people, counted from the left, 0 = the first")
@@ -70,6 +71,12 @@ def _add_animate(command: Callable[[str, str, str], argparse.ArgumentParser]) ->
         "--fps",
         default=None,
         help="1 to 240, also 23.976 or 30000/1001 (default: 30 for the draft, 15 for mimicmotion)",
+    )
+    animate.add_argument(
+        "--adapter",
+        choices=("kinematic", "diffusion"),
+        default="kinematic",
+        help="where the skeleton's hands come from: the rig's fingers (default), or a model that draws them",
     )
     animate.add_argument(
         "--retime",

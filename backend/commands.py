@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -25,7 +26,7 @@ from backend.refine import cost
 from backend.terminal import ProgressLine
 from fleximo import FleximoError, Motion, Notice, PoseTrack
 from fleximo.files import read_bytes, read_json, write_json
-from fleximo.formats import Imported, import_motion, save_motion
+from fleximo.formats import Imported, check_written, import_motion, save_motion
 from fleximo.formats.mesh_cache import save_mesh
 from fleximo.timing import as_fps
 
@@ -43,7 +44,9 @@ def animate(arguments: argparse.Namespace) -> Result:
         raise FleximoError(
             "Neither a text nor --motion was given.", remedy='Say what the person does, e.g. "she waves".'
         )
-    imported = None if arguments.motion is None else _import(arguments.motion)
+    if arguments.item is not None and arguments.motion is None:
+        raise FleximoError("--item chooses a motion of the file --motion; there is none.", code="no_such_item")
+    imported = None if arguments.motion is None else _import(arguments.motion, item=arguments.item or 0)
     request = pipeline.Request(
         photo=read_bytes(arguments.image),
         text=arguments.text,
@@ -59,6 +62,7 @@ def animate(arguments: argparse.Namespace) -> Result:
         seed=arguments.seed,
         rescale=arguments.rescale,
         retime=arguments.retime,
+        adapter=arguments.adapter,
         lens_degrees=arguments.lens_degrees,
         stature_m=arguments.stature,
         camera_height_m=arguments.camera_height,
@@ -98,11 +102,22 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check_target(target: Path | None, *inputs: Path | None) -> None:
-    """Raises before any work is done if `target` is a folder, or a file that the command reads."""
+    """Raises before any work is done if `target` cannot be written, or is a file that the command reads."""
     if target is None:
         return
-    if target.is_dir():
+    try:
+        is_folder = target.is_dir()
+        folder = next(parent for parent in target.absolute().parents if parent.exists())
+    except OSError as error:  # a name that is too long, say
+        raise FleximoError(f"{target} cannot be written: {error.strerror}.", code="unwritable_file") from None
+    if is_folder:
         raise FleximoError(f"{target} is a folder; a file name was expected.", code="unwritable_file")
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise FleximoError(
+            f"{target} cannot be written: {folder} is no folder that you may write to.",
+            code="unwritable_file",
+            remedy="Choose another.",
+        )
     for given in inputs:
         if given is not None and given.resolve() == target.resolve():
             raise FleximoError(f"{target} would be overwritten while it is read.", remedy="Give another name.")
@@ -192,6 +207,8 @@ def plan(arguments: argparse.Namespace) -> Result:
 
 
 def motion(arguments: argparse.Namespace) -> Result:
+    check_written(arguments.output, features=arguments.features)
+    _check_target(arguments.output)
     fps, model = as_fps(arguments.fps), catalog.motion_model(arguments.motion_model)
     made = catalog.plan_for_model(arguments.text, catalog.planner(arguments.planner), model).with_seed(arguments.seed)
     progress = ProgressLine()
@@ -219,6 +236,7 @@ def motion(arguments: argparse.Namespace) -> Result:
 
 
 def convert(arguments: argparse.Namespace) -> Result:
+    check_written(arguments.output, features=arguments.features)
     _check_target(arguments.output, arguments.input, arguments.model)
     _check_target(arguments.mesh, arguments.input, arguments.model, arguments.output)
     asked = {"item": arguments.item, "fps": arguments.fps, "up": arguments.up, "model": arguments.model}

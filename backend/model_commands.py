@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from backend import weights
+from backend.catalog import ADAPTERS
 from backend.stages import Progress
 from backend.terminal import ProgressLine
 from backend.weights.convert import convert
@@ -41,11 +42,13 @@ def list_models(arguments: argparse.Namespace) -> Result:
         )
         if row["missing"]:
             lines.append(f"  lacks {', '.join(row['missing'])}: fleximo models pull {row['name']}")
+    adapters = [{"name": name, "state": found.state, "title": found.title} for name, found in ADAPTERS.items()]
+    lines += ["", *(f"adapter {row['name']:<36} {row['state']:<14}  {row['title']}" for row in adapters)]
     lines += [
         "",
         f"Weights lie in {weights.models_folder()} (set FLEXIMO_MODELS to change). See: fleximo models setup paper",
     ]
-    return {"models": bundled, "bundles": bundles, "text_output": "\n".join(lines)}
+    return {"models": bundled, "bundles": bundles, "adapters": adapters, "text_output": "\n".join(lines)}
 
 
 def verify_models(arguments: argparse.Namespace) -> Result:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import catalog
+from backend.adapters import Completed, check_adapter, complete_job
 from backend.llm import local
 from backend.models import detect
 from backend.refine import Pass, Refined, cost, refine
@@ -49,6 +50,7 @@ class Request:
     size: tuple[int, int] | None = None  # (W, H) px; None: 576x1024 or 1024x576
     seed: int = 0
     rescale: str = "bones"
+    adapter: str = "kinematic"  # one of catalog.ADAPTERS: where the skeleton's hands come from
     retime: str = "flow"  # one of fleximo.job.RETIME: how an engine of another rate comes to this one
     settings: Mapping[str, Any] = field(default_factory=dict)
     lens_degrees: float | None = None  # of the photo's longer side; None: as EXIF says, else a portrait's usual lens
@@ -75,6 +77,7 @@ class Animation:
     detector: str  # who found the person
     refinement: tuple[Pass, ...] = ()  # what each pass brought; the job is that of the one that was kept
     performance: Performance | None = None  # the motion with what is told of it; None where a motion was given
+    adapted: Completed | None = None  # what the adapter took part with
 
 
 def animate(request: Request, folder: Path, progress: Progress = silent) -> Animation:
@@ -85,6 +88,7 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
     if request.refine:
         cost(request.refine)
     fps = request.fps or engine.default_fps
+    check_adapter(request.adapter, request.engine, request.size, fps, request.retime)
 
     plan, planned_by, performance, motion = None, "none", None, request.motion
     if motion is None:
@@ -105,7 +109,9 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
     if plan is not None:
         with _timed(timings, "motion"):
             plan = plan_for(plan, person)
-            performance = catalog.motion_model(request.motion_model).perform(plan, share_of(progress, 0.07, 0.12))
+            model = catalog.motion_model(request.motion_model)
+            # At the video's rate: feet held at another one slide between its frames.
+            performance = model.perform(plan, share_of(progress, 0.07, 0.12), fps)
             motion = performance.motion
     with _timed(timings, "rescale"):
         shot = Take.begin(
@@ -123,9 +129,13 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
             camera_pitch_degrees=request.camera_pitch_degrees,
         )
         job = replace(shot.job(), retime=request.retime)
+    drawn = 0.12 if request.adapter == "kinematic" else 0.4  # another video diffusion, of fewer frames a call
+    with _timed(timings, "adapter"):
+        adapted = complete_job(job, request.adapter, share_of(progress, 0.12, drawn))
+        job = adapted.job
     with _timed(timings, "render"):
-        share = 0.12 + 0.88 / (1 + request.refine)
-        rendered = render_job(job, folder, share_of(progress, 0.12, share), master=request.master)
+        share = drawn + (1.0 - drawn) / (1 + request.refine)
+        rendered = render_job(job, folder, share_of(progress, drawn, share), master=request.master)
     refined = Refined(job, rendered, (), ())
     if request.refine:
         with _timed(timings, "refine"):
@@ -135,6 +145,7 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
         *(performance.notices if performance else ()),
         *person.notices,
         *shot.notices(),
+        *adapted.notices,
         *refined.rendered.notices,
         *refined.notices,
     )
@@ -152,6 +163,7 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
         detector,
         refined.passes,
         performance,
+        adapted,
     )
 
 

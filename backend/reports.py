@@ -43,26 +43,28 @@ def report(animation: Animation) -> dict[str, Any]:
         "motion": request.motion_model if request.motion is None else "given motion",
         "detect": _detector(animation.detector),
         "rescale": request.rescale,
-        "adapter": "kinematic",
+        "adapter": request.adapter,
         "refine": "re-detected pose" if any(each.kept for each in animation.refinement) else "off",
     }
     document = render_report(animation.job, animation.rendered, animation.notices)
     performance = animation.performance or Performance(animation.motion)
     told = {stage: _stage(name) for stage, name in stages.items()}
     seen_by = detect.bundles_of(animation.detector)
+    drawn_by = () if animation.adapted is None else animation.adapted.bundles
     told["motion"] |= motion_weights(performance.bundles)
     told["detect"] |= motion_weights(seen_by)
+    told["adapter"] |= motion_weights(drawn_by)
     seen = {} if animation.detector == "manual" else {row["name"]: row["sha256"] for row in bundled_models()}
     return document | {
         "text": request.text,
-        "fidelity": fidelity_with(document["fidelity"], (*performance.bundles, *seen_by)),
+        "fidelity": fidelity_with(document["fidelity"], (*performance.bundles, *seen_by, *drawn_by)),
         "stages": told | document["stages"],
         "refinement": [each.to_json() for each in animation.refinement],
         "seams": [seam.to_json() for seam in performance.seams],
         "plan": None if animation.plan is None else animation.plan.to_json(),
         "timings_s": animation.timings_s,
         "cpu_s": round(time.process_time(), 3),
-        "models": seen | file_sums((*performance.bundles, *seen_by)) | document["models"],
+        "models": seen | file_sums((*performance.bundles, *seen_by, *drawn_by)) | document["models"],
     }
 
 
