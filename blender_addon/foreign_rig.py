@@ -18,6 +18,7 @@ from fleximo.rig import DEFAULT_RIG
 from fleximo.rigs import Bridge, Match, Skeleton
 
 from . import axes
+from .properties import forget_fit
 
 __all__ = [
     "CLASSES",
@@ -36,11 +37,23 @@ __all__ = [
 class FLEXIMO_PG_mapped(bpy.types.PropertyGroup):
     """One joint (its `name`) and the bone of the character that carries it."""
 
-    bone: bpy.props.StringProperty(name="Bone", description="The bone that shows how this joint turns; empty: none")
+    bone: bpy.props.StringProperty(
+        name="Bone",
+        description="The bone that shows how this joint turns; empty: none",
+        update=lambda row, _context: _measure_anew(row.id_data),
+    )
     control: bpy.props.StringProperty(
         name="Control", description="The bone that takes the keys instead, in a control rig; empty: the bone itself"
     )
     guessed: bpy.props.BoolProperty(description="Told by the shape of the skeleton alone: worth a look")
+
+
+def _measure_anew(armature: Any) -> None:
+    """Another bone, another body: how its motion is laid on a photo has to be measured again."""
+    for scene in bpy.data.scenes:
+        for take in scene.fleximo.takes:
+            if take.armature == armature:
+                forget_fit(take)
 
 
 class FLEXIMO_PG_rig(bpy.types.PropertyGroup):
@@ -88,8 +101,8 @@ def bones_of(armature: Any) -> dict[str, str]:
     """The bone of each joint that has one; raises `FleximoError` for one that the armature lacks."""
     found = {row.name: row.bone for row in armature.fleximo_rig.joints if row.bone}
     _check(armature, found.values())
-    twice = sorted({bone for bone in found.values() if list(found.values()).count(bone) > 1})
-    if twice:
+    if len(set(found.values())) < len(found):
+        twice = [bone for bone in found.values() if list(found.values()).count(bone) > 1]
         raise FleximoError(
             f"The bone {twice[0]} is chosen for {' and '.join(j for j, bone in found.items() if bone == twice[0])}.",
             code="unknown_rig",

@@ -150,7 +150,8 @@ class _Foreign:
         turned = axes.quaternions_from_blender(turned)
         turns = {joint: turned[:, n] for n, joint in enumerate(self.bridge.joints)}
         root = axes.points_from_blender((worlds @ poses[:, 0])[:, :3, 3])
-        return grounded(self.bridge.motion(turns, root, fps, np.zeros((len(frames), 2), dtype=bool)), shift=False)
+        motion = self.bridge.motion(turns, root, fps, np.zeros((len(frames), 2), dtype=bool))
+        return grounded(motion, shift=False) if len(frames) > 1 else motion
 
 
 def _reader_of(armature: Any) -> _Own | _Foreign:

@@ -104,23 +104,23 @@ def fitted_rig(rest: Rest, aligned: Mapping[str, FloatArray]) -> Rig:
     return DEFAULT_RIG.with_offsets(offsets, landmarks)
 
 
-def local_rotations(world: Mapping[str, FloatArray], frames: int) -> FloatArray:
+def local_rotations(world: Mapping[str, FloatArray]) -> FloatArray:
     """(T,52,4) local rotations of the `world` rotations (T,4) by joint; fingers that are absent are relaxed.
 
-    Other joints that are absent move with their parent.
+    Other joints that are absent move with their parent; the pelvis is there.
     """
-    local = np.broadcast_to(rot.IDENTITY, (frames, len(_NAMES), 4)).copy()
+    present = [name for name in _NAMES if name in world]
+    place = {name: number for number, name in enumerate(present)}
+    for name in _NAMES:
+        place.setdefault(name, place.get(_PARENT[name], 0))
+    turned = np.stack([world[name] for name in present], axis=1)[:, [place[name] for name in _NAMES]]
+    local = turned.copy()
+    local[:, 1:] = rot.multiply(rot.conjugate(turned[:, DEFAULT_RIG.parents[1:]]), turned[:, 1:])
     for side in SIDES:
-        relaxed = shape_rotations("relaxed", side).reshape(len(FINGERS), 3, 4)
-        for finger, shape in zip(FINGERS, relaxed):
-            first = DEFAULT_RIG.index(f"{side}_{finger}1")
-            if not any(name in world for name in _NAMES[first : first + 3]):
-                local[:, first : first + 3] = shape
-    full: dict[str, FloatArray] = {}
-    for joint, (name, parent) in enumerate(_PARENT.items()):
-        if name not in world:
-            full[name] = full[parent]
-            continue
-        full[name] = world[name]
-        local[:, joint] = rot.multiply(rot.conjugate(full[parent]), world[name]) if parent else world[name]
+        absent = [finger for finger in FINGERS if not any(f"{side}_{finger}{n}" in world for n in (1, 2, 3))]
+        if absent:
+            relaxed = shape_rotations("relaxed", side).reshape(len(FINGERS), 3, 4)
+            for finger in absent:
+                first = DEFAULT_RIG.index(f"{side}_{finger}1")
+                local[:, first : first + 3] = relaxed[FINGERS.index(finger)]
     return rot.normalise(local)

@@ -47,7 +47,6 @@ class FLEXIMO_OT_map_rig(FleximoOperator, bpy.types.Operator):
         armature = _character(context)
         match = match_rig(foreign_rig.skeleton_of(armature))
         foreign_rig.show_match(armature, match)
-        properties.forget_fit(properties.active_take(context.scene))
         kind = f"a {match.family} rig" if match.family else "of a kind not known"
         told = " ".join(f"{notice.message} {notice.remedy}".strip() for notice in match.notices)
         return f"{armature.name} is {kind}: {len(match.bones)} bones found. {told}".strip()

@@ -167,7 +167,7 @@ class FLEXIMO_UL_joints(bpy.types.UIList):
     def draw_item(self, _ctx: Any, layout: Any, _owner: Any, row: Any, _icon: Any, _where: Any, _name: Any) -> None:
         line = layout.split(factor=0.45)
         line.label(text=row.name.replace("_", " ").capitalize(), icon="QUESTION" if row.guessed else "NONE")
-        line.label(text=row.bone or "none")
+        line.label(text=row.bone.rpartition(":")[2] or "none")
 
 
 class FLEXIMO_PT_character(_TakePanel, bpy.types.Panel):

@@ -163,7 +163,7 @@ class _Person:
                 for name, source in sources.items()
             }
             root[part] = rot.rotate(self.turn, places[:, self.named.by_name["pelvis"]]) * self.metres
-            rotations[part] = local_rotations(turned, part.stop - start)
+            rotations[part] = local_rotations(turned)
         motion = Motion(
             rot.continuous(rotations), root, self.file.fps, np.zeros((frames, 2), bool), fitted_rig(self.rest, aligned)
         )

@@ -59,8 +59,9 @@ class Bridge:
 
     def motion(self, turns: Mapping[str, FloatArray], root: FloatArray, fps: Fraction, contacts: BoolArray) -> Motion:
         """What the character does, on a rig of its lengths: `turns` (T,4) by joint, the pelvis bone at `root` (T,3)."""
-        world = {joint: rot.multiply(turns[joint], self._aligned[joint]) for joint in self.joints}
-        local = rot.continuous(local_rotations(world, len(root)))
+        turned = np.stack([turns[joint] for joint in self.joints], axis=1)
+        world = rot.multiply(turned, np.array([self._aligned[joint] for joint in self.joints]))
+        local = rot.continuous(local_rotations({joint: world[:, n] for n, joint in enumerate(self.joints)}))
         return Motion(local, root, fps, contacts, self.rig)
 
     def fit(self, motion: Motion) -> Motion:

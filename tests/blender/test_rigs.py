@@ -125,6 +125,10 @@ def test_a_moved_character_is_read_where_it_stands(addon: Any, scene: Any) -> No
     bpy.ops.fleximo.map_rig()
     holder.location, holder.rotation_euler = (1.0, -2.0, 0.0), (0.0, 0.0, 0.5)
     bpy.context.view_layer.update()
+    take.fit = "measured"
+    rows = holder.fleximo_rig.joints
+    rows[0].bone = rows[0].bone
+    assert take.fit == "", "another mapping, another fit"
     pose = addon("sampling").pose_now(scene, holder)
     bones = addon("foreign_rig").bones_of(holder)
     places = heads(addon, holder, list(bones.values()))
