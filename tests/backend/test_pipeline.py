@@ -44,6 +44,7 @@ def test_text_and_photo_become_a_video_with_every_intermediate(tmp_path: Path) -
     request = pipeline.Request(photo=PHOTO, text="a woman waves and bows", size=SIZE, fps=Fraction(10), seed=4)
     done = pipeline.animate(request, tmp_path, lambda fraction, message="": seen.append(fraction))
     assert [segment.move for segment in done.plan.segments] == ["wave", "bow"]
+    assert done.motion.fps == 10 and [seam.frame for seam in done.performance.seams] == [done.plan.frame_counts(10)[0]]
     assert done.plan.seed == 4
     assert seen == sorted(seen) and seen[-1] == 1.0
     video = read_video(done.rendered.video)

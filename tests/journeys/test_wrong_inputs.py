@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from backend import commands
+from backend import catalog, commands
 from backend.cli import main
 from backend.models.detect import mediapipe_models
 from backend.weights import bundled_models
+from tests.fleximo import motion_files
 
 PEOPLE = Path(__file__).parents[1] / "data" / "people"
 
@@ -62,6 +63,7 @@ def test_impossible_sizes_are_told(size: str, tmp_path: Path, capsys: pytest.Cap
         ("plan", "she waves", "--seed=1.5"),
         ("score", "o.mp4", "--target", "t.npz", "--every=0"),
         ("score", "o.mp4", "--target", "t.npz", "--every=-3"),
+        ("animate", "--motion", "m.npz", "--item=first", "--image", "a.jpg", "-o", "o.mp4"),
     ],
 )
 def test_numbers_out_of_range_are_wrong_usage(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,6 +87,37 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, capsys: pytest.CaptureF
         ("score", tmp_path / "o.mp4", "--target", photo),
     ):
         assert str(photo) in refused(capsys, *arguments)
+
+
+def test_a_motion_that_could_not_be_written_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def made(*given: object) -> None:
+        raise AssertionError("work began")
+
+    monkeypatch.setattr(catalog, "motion_model", made)
+    monkeypatch.setattr(commands, "import_motion", made)
+    (tmp_path / "a.npz").write_bytes(b"")
+    for output, told in (
+        ("o.fbx", "ending"),
+        ("o", "ending"),
+        ("a.npz/o.bvh", "no folder"),
+        ("a" * 300 + ".npz", "too long"),
+    ):
+        assert told in refused(capsys, "motion", "she waves", "-o", tmp_path / output)
+        assert told in refused(capsys, "convert", tmp_path / "a.npz", tmp_path / output)
+    assert "features" in refused(capsys, "motion", "she waves", "-o", tmp_path / "o.npz", "--features")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_one_of_several_motions_is_animated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clips = [motion_files.truth()[:3], motion_files.truth()[:5]]
+    (tmp_path / "results.npy").write_bytes(motion_files.mdm_results(clips))
+    common = ("--image", PEOPLE / "anna.jpg", "-o", tmp_path / "o.mp4", "--size", "64x112", "--fps", "20", "--json")
+    taken = ("animate", "--motion", tmp_path / "results.npy", "--item", "1", *common)
+    assert main([str(word) for word in taken]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 5
+    assert "--motion" in refused(capsys, "animate", "she waves", "--item", "1", *common[:-1])
 
 
 def test_an_error_nobody_foresaw_shows_no_traceback(
