@@ -6,10 +6,12 @@ by hand are kept as differences and live on when the base is exchanged. Knows no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import bpy
+from mathutils import Quaternion
 
 from . import compat
 
@@ -20,6 +22,7 @@ __all__ = [
     "edits_action",
     "hide_preview",
     "key_neutral",
+    "key_turn",
     "leave_base",
     "open_base",
     "pose_curves",
@@ -29,6 +32,7 @@ __all__ = [
 ]
 
 _BASE, _PREVIEW = "Fleximo Motion", "Fleximo Preview"
+_FINE_HALF_TURN, _NO_HALF_TURN = 1e-3, 2e-5  # radians of half the angle of a turn
 _ROLE = "fleximo"  # custom property of our actions: which layer they are
 
 
@@ -126,6 +130,46 @@ def key_neutral(curves: Iterable[Any], frame: float) -> int:
         curve.keyframe_points.insert(frame, 1.0 if turn or scale else 0.0)
         count += 1
     return count
+
+
+def key_turn(armature: Any, bone: Any, turn: Quaternion, frame: int) -> None:
+    """Keys by hand, at the current `frame`, that the bone is turned by `turn`, exactly.
+
+    Blender combines turns by the angle whose cosine w is, and in 32 bits there is none between 0 and 0.04 degrees: a
+    key that it sets itself may be off by as much. A turn so small is keyed here as none, or with 0.1 degrees of twist
+    about the bone itself added, which moves no joint and takes the angle to where it is told finely.
+    """
+    bone.rotation_quaternion = turn
+    bone.keyframe_insert("rotation_quaternion", frame=frame, group=bone.name)
+    below = _turn_below(armature, bone.name, frame)
+    action = edits_action(armature)
+    if below is None or action is None:
+        return
+    own = below.inverted() @ turn
+    half = math.sqrt(own.x * own.x + own.y * own.y + own.z * own.z)
+    if half < _NO_HALF_TURN:
+        own = Quaternion()
+    elif half < _FINE_HALF_TURN:
+        own = own @ Quaternion((0.0, 1.0, 0.0), math.copysign(2.0 * _FINE_HALF_TURN, own.y))
+    curves = compat.channels_in(action).fcurves
+    for index, value in enumerate(own):
+        for point in curves.find(_turn_path(bone.name), index=index).keyframe_points:
+            if abs(point.co.x - frame) < 0.5:
+                point.co_ui.y = value
+
+
+def _turn_path(name: str) -> str:
+    return f'pose.bones["{bpy.utils.escape_identifier(name)}"].rotation_quaternion'
+
+
+def _turn_below(armature: Any, name: str, frame: int) -> Quaternion | None:
+    """What the base turns a bone by; None where there are more layers than the base and the keys by hand."""
+    strip, tracks = base_strip(armature), armature.animation_data.nla_tracks
+    if strip is None or len(tracks) > 1 or armature.animation_data.use_tweak_mode:
+        return None
+    curves = [compat.channels_in(strip.action).fcurves.find(_turn_path(name), index=index) for index in range(4)]
+    at = frame - strip.frame_start + strip.action_frame_start
+    return Quaternion([curve.evaluate(at) for curve in curves]) if all(curves) else None
 
 
 def ease(curves: Iterable[Any], frame: float, frames: int) -> None:

@@ -5,6 +5,7 @@ Keys land on the layer above the generated motion (`edit_layer`).
 
 # mypy: disable-error-code="valid-type"
 
+from collections.abc import Generator
 from typing import Any
 
 import bpy
@@ -14,7 +15,9 @@ from fleximo.errors import FleximoError
 from fleximo.fingers import HAND_SHAPES, curled, finger_names, shape_rotations
 
 from .. import armature, axes, compat, edit_layer, properties
-from .base import CHANGES_FILE, FleximoOperator
+from ..limb_ik import LIMBS, add_controls, has_controls, snap_steps
+from ..session import Report, Task
+from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 
 __all__ = ["CLASSES"]
 
@@ -174,7 +177,77 @@ class FLEXIMO_OT_edit_base(_OnArmature, bpy.types.Operator):
         return "Generated keys are edited now; generating again replaces them."
 
 
+_LIMBS = (
+    ("all", "All", "Arms and legs", 0),
+    *((limb, limb.replace("_", " ").capitalize(), "The person's own", n) for n, limb in enumerate(LIMBS, start=1)),
+)
+_OVER = (
+    ("frame", "This Frame", "The switch is keyed at the current frame", 0),
+    ("take", "Whole Take", "The switch, and the pose of every frame, are keyed over the take", 1),
+)
+
+
+class _Snap(_OnLayer, TaskOperator):
+    kind = "motion"
+    to_ik: bool
+    limb: str
+    over: str
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return super().poll(context) and cls.idle()
+
+    def prepare(self, context: Any) -> Task:
+        scene, take = context.scene, properties.active_take(context.scene)
+        uid, name, limbs = take.uid, scene.name, tuple(LIMBS) if self.limb == "all" else (self.limb,)
+        frame, whole = scene.frame_current, range(take.frame_start, take.frame_end + 1)
+        frames = whole if self.over == "take" else range(frame, frame + 1)
+        to_ik, told = self.to_ik, ", ".join(limbs).replace("_", " ")
+        if not has_controls(take.armature):
+            if not to_ik:
+                raise FleximoError("The armature has no IK yet.", remedy="Its limbs are posed by their own bones.")
+            add_controls(take.armature)
+
+        def look_up() -> tuple[Any, Any]:
+            return bpy.data.scenes[name], properties.find_take(uid)[1].armature
+
+        def work(_report: Report) -> Generator[None, None, None]:
+            yield
+
+        def land(_none: None) -> Generator[float, None, str]:
+            yield from snap_steps(look_up, limbs, frames, to_ik=to_ik, ease=6)
+            return f"Posed by {'IK' if to_ik else 'FK'} in {len(frames)} frame(s): {told}."
+
+        return Task(self.kind, f"Snapping {take.name}", work, land)
+
+
+class FLEXIMO_OT_snap_ik(_Snap, bpy.types.Operator):
+    """Pose limbs by the controls at their ends (IK); the controls are put where the limbs are"""
+
+    bl_idname = "fleximo.snap_ik"
+    bl_label = "Snap to IK"
+    bl_options = LEAVES_FILE
+    to_ik = True
+
+    limb: bpy.props.EnumProperty(name="Limb", description="Which limb", items=_LIMBS)
+    over: bpy.props.EnumProperty(name="Over", description="Which frames", items=_OVER)
+
+
+class FLEXIMO_OT_snap_fk(_Snap, bpy.types.Operator):
+    """Pose limbs by their own bones (FK), which are turned as they are seen"""
+
+    bl_idname = "fleximo.snap_fk"
+    bl_label = "Snap to FK"
+    bl_options = LEAVES_FILE
+    to_ik = False
+
+    limb: bpy.props.EnumProperty(name="Limb", description="Which limb", items=_LIMBS)
+    over: bpy.props.EnumProperty(name="Over", description="Which frames", items=_OVER)
+
+
 CLASSES = (
+    FLEXIMO_OT_snap_ik,
+    FLEXIMO_OT_snap_fk,
     FLEXIMO_OT_key_hands,
     FLEXIMO_OT_key_pose,
     FLEXIMO_OT_key_generated,
