@@ -14,7 +14,7 @@ OPERATORS = (
     "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
     "import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits edit_base "
-    "accept_motion reject_motion flip_preview regenerate_segment "
+    "accept_motion reject_motion flip_preview regenerate_segment snap_ik snap_fk "
     "map_rig bake_to_rig photo_from_rig go_to_source standard_view place_points copy_diagnostics "
     "check_frames copy_line show_log"
 ).split()
