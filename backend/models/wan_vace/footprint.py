@@ -43,9 +43,12 @@ def network_costs(
     cells = width * height
     patch = config.patch_size[1] * config.patch_size[2]
     tokens = cells // patch
-    few, many = passed(8), passed(16)
-    # a n + b n^2 through the two counts: what each token costs, and what attention to each other one adds
-    pair = (many.flops - 2 * few.flops) / (16 * 16 - 2 * 8 * 8) / tokens**2
+    # c + a n + b n^2 through three counts: once, for each token, and for attention of each to each
+    counted = [passed(latents) for latents in (4, 8, 12)]
+    first, second, third = (call.flops for call in counted)
+    peak, step = counted[-1].peak_bytes, 4 * tokens
+    pair = (third - 2 * second + first) / (2 * step**2)
+    token = (second - first) / step - 3 * step * pair
     decoded = count(lambda: vae.decode(blank(1, vae.config.z_dim, 3, height, width)))
     encoded = count(lambda: vae.encode(blank(1, 3, 9, size[1], size[0])))
     ids = torch.empty(1, words, device="meta", dtype=torch.int64)
@@ -59,11 +62,12 @@ def network_costs(
         largest_word_layer=max(p.numel() * p.element_size() for p in text_encoder.parameters()),
         largest_block=max(weights_bytes(block) for block in blocks),
         text_call=read.peak_bytes,
-        token=many.peak_bytes / (16 * tokens),
+        token=peak / (3 * step),
         encode_cell=encoded.peak_bytes / cells,
         decode_cell=decoded.peak_bytes / cells,
         text_flops=read.flops,
-        token_flops=few.flops / (8 * tokens) - pair * 8 * tokens,
+        pass_call_flops=first - step * token - step**2 * pair,
+        token_flops=token,
         pair_flops=pair,
         encode_flops=encoded.flops / (3 * cells),
         decode_flops=decoded.flops / (3 * cells),

@@ -38,13 +38,14 @@ class Costs:
     encode_cell: float  # intermediate values of the VAE at a time, which works on four frames at once
     decode_cell: float
     text_flops: float
+    pass_call_flops: float  # of a pass, however many tokens: the prompt's part
     token_flops: float
     pair_flops: float  # of each token's attention to each
     encode_flops: float  # a cell of one latent frame
     decode_flops: float
 
     def pass_flops(self, tokens: int) -> float:
-        return tokens * self.token_flops + tokens**2 * self.pair_flops
+        return self.pass_call_flops + tokens * self.token_flops + tokens**2 * self.pair_flops
 
 
 RELEASED_COSTS = Costs(
@@ -54,14 +55,15 @@ RELEASED_COSTS = Costs(
     largest_word_layer=2_100_297_728,
     largest_block=102_324_736,
     text_call=125_829_120,
-    token=97_889.0,
+    token=97_922.0,
     encode_cell=908_362.0,
     decode_cell=1_252_554.0,
-    text_flops=4.8447e12,
-    token_flops=3.99711e9,
-    pair_flops=275_753.0,
-    encode_flops=1.00542e9,
-    decode_flops=1.68014e9,
+    text_flops=4_844_723_109_888,
+    pass_call_flops=226_324_905_984,
+    token_flops=3_969_908_736,
+    pair_flops=276_480,
+    encode_flops=1_005_418_496,
+    decode_flops=1_680_138_752,
 )
 
 

@@ -21,7 +21,7 @@ from backend.models.wan_vace.footprint import network_costs
 from backend.models.wan_vace.memory import RELEASED, RELEASED_COSTS, Costs
 from backend.weights import Bundle, bundle
 from fleximo.errors import FleximoError
-from fleximo.files import read_json
+from fleximo.files import canonical_json, read_json
 
 __all__ = ["DTYPES", "WORDS", "Networks"]
 
@@ -29,6 +29,7 @@ DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 WORDS = 512  # tokens that a prompt is padded or cut to
 _BUNDLE = "wan_vace_1_3b"
 _TEXT_DTYPE = torch.bfloat16  # as released; umT5 overflows in float16, and as it is its file is mapped, not copied
+_counted: dict[bytes, Costs] = {}  # takes seconds
 
 
 class Networks:
@@ -56,11 +57,14 @@ class Networks:
     @cached_property
     def costs(self) -> Costs:
         """What the networks take: of the released sizes from the table, of any others counted now."""
-        transformer, vae, text = (self.config(name) for name in ("transformer", "vae", "text_encoder"))
-        shape = (transformer.get("num_layers"), transformer.get("num_attention_heads"), vae.get("base_dim"))
-        if (*shape, text.get("d_model")) == RELEASED:
+        configs = [self.config(name) for name in ("transformer", "vae", "text_encoder")]
+        shape = [configs[0].get("num_layers"), configs[0].get("num_attention_heads"), configs[1].get("base_dim")]
+        if (*shape, configs[2].get("d_model")) == RELEASED:
             return RELEASED_COSTS
-        return network_costs(self._empty_transformer(), self._empty_vae(), self._empty_text_encoder())
+        key = canonical_json(configs)
+        if key not in _counted:
+            _counted[key] = network_costs(self._empty_transformer(), self._empty_vae(), self._empty_text_encoder())
+        return _counted[key]
 
     def transformer(self, *, by_block: bool = False) -> Any:
         """`by_block`: it lies in the machine's memory, and only the block at work on the device."""
