@@ -30,6 +30,7 @@ __all__ = [
     "strip_frame_count",
     "strip_range",
     "strips_of",
+    "trim_strip",
     "write_keys",
 ]
 
@@ -193,6 +194,14 @@ def strip_range(strip: Any) -> tuple[int, int]:
     if hasattr(strip, "left_handle"):
         return int(strip.left_handle), int(strip.right_handle)
     return int(strip.frame_final_start), int(strip.frame_final_end)
+
+
+def trim_strip(strip: Any, start: int, stop: int) -> None:
+    """Cuts a strip to the scene frames [start, stop); its file stays as it is."""
+    if hasattr(strip, "left_handle"):
+        strip.left_handle, strip.right_handle = start, stop
+    else:
+        strip.frame_final_start, strip.frame_final_end = start, stop
 
 
 def strip_frame_count(strip: Any) -> int:

@@ -226,11 +226,11 @@ def changing(job: RenderJob, window: tuple[int, int], master_digest: str) -> Ren
 
 
 def render(
-    folder: Path, job: RenderJob, target: Path, stem: str, label: str, report: Report
+    folder: Path, job: RenderJob, target: Path, stem: str, label: str, report: Report, *, or_whole: bool = True
 ) -> Generator[None, None, Rendered]:
     """Renders `job` and saves video, master and pose track as the next version of `stem` in `target`.
 
-    Where the server no longer has the render that `job` changes, the whole is rendered.
+    Where the server no longer has the render that `job` changes, the whole is rendered, unless `or_whole` is False.
     """
     report(0.0, "Sending the take")
     yield
@@ -238,7 +238,7 @@ def render(
     try:
         job_id = _submitted(client, job, label)
     except FleximoError as error:
-        if job.previous is None or error.code != "unknown_previous":
+        if job.previous is None or error.code != "unknown_previous" or not or_whole:
             raise
         job = replace(job, window=None, previous=None)
         job_id = _submitted(client, job, label)
@@ -253,10 +253,20 @@ def render(
     write_atomic(path.with_suffix(".pose_track.npz"), track.to_bytes())
     master = client.download(job_id, path.with_suffix(".mkv"), "master")
     video = client.download(job_id, path.with_suffix(".mp4"), "video")
-    start, stop = job.frames
-    told = f"{stop - start} of {len(track)} frames rendered:" if job.previous else f"{len(track)} frames rendered:"
     saved = path.with_suffix(".pose_track.npz")
-    return Rendered(job_id, done.files["master"], len(track), video, master, saved, told, stop - start, seconds)
+    count, told = _of_report(json.loads(client.result(job_id, "report")), len(track))
+    return Rendered(job_id, done.files["master"], len(track), video, master, saved, told, count, seconds)
+
+
+_TOLD = ("rendered_whole", "drawn_wider", "border_shows", "rendered_alone")  # notices of what was rendered
+
+
+def _of_report(document: Mapping[str, Any], frames: int) -> tuple[int, str]:
+    """How many frames were rendered of a clip of `frames`, and what is to be told of it."""
+    count = sum(stop - start for start, stop in document.get("ranges", [])) or frames
+    said = [f"{notice['message']} " for notice in document.get("notices", []) if notice["code"] in _TOLD]
+    shown = f"{count} of {frames}" if count < frames else f"{frames}"
+    return count, f"{''.join(said)}{shown} frames rendered:"
 
 
 def _submitted(client: Client, job: RenderJob, label: str) -> str:

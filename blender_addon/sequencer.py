@@ -14,7 +14,7 @@ from fleximo.errors import FleximoError
 from . import compat
 from .preferences import stored_path
 
-__all__ = ["PROVENANCE", "free_channel", "insert_video", "provenance_of"]
+__all__ = ["PROVENANCE", "free_channel", "insert_variant", "insert_video", "provenance_of", "variants_of"]
 
 PROVENANCE = "fleximo"  # the strip's custom property: JSON with take, job, seed and files
 _MOST_CHANNELS = 128
@@ -59,6 +59,28 @@ def insert_video(scene: Any, path: Path, *, start: int, frames: int, name: str, 
         old.mute = True
     strip[PROVENANCE] = json.dumps(provenance)
     return strip
+
+
+def insert_variant(scene: Any, path: Path, window: tuple[int, int], *, name: str, provenance: dict[str, Any]) -> Any:
+    """Puts the scene frames `window` [start, stop) of a whole video into the sequencer, muted.
+
+    `provenance` tells with `start` and `frames` where the whole video lies. Raises as `insert_video` does.
+    """
+    start, frames = provenance["start"], provenance["frames"]
+    shown = [strip for strip in compat.strips_of(scene) if not strip.mute]
+    strip = insert_video(scene, path, start=start, frames=frames, name=name, provenance=provenance)
+    for other in shown:
+        other.mute = False
+    compat.trim_strip(strip, *window)
+    strip.mute = True
+    return strip
+
+
+def variants_of(scene: Any, take: str) -> list[Any]:
+    """The strips of a take's variants, the first one first."""
+    found = [strip for strip in compat.strips_of(scene) if provenance_of(strip).get("take") == take]
+    found = [strip for strip in found if provenance_of(strip).get("variant")]
+    return sorted(found, key=lambda strip: int(provenance_of(strip)["variant"]))
 
 
 def provenance_of(strip: Any) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from fleximo import changes
 from fleximo.camera import Camera, Framing
 from fleximo.errors import FleximoError
-from fleximo.files import canonical_json
-from fleximo.job import RenderJob, blob_digest
+from fleximo.job import RenderJob
 from fleximo.motion import Motion
 from fleximo.paper_rescale import ClipFit
 from fleximo.person import Person
@@ -35,6 +35,7 @@ __all__ = [
     "store_camera",
     "store_person",
     "take_of",
+    "why_full",
 ]
 
 
@@ -164,8 +165,16 @@ def _tupled(value: Any) -> Any:
 
 
 def appearance(job: RenderJob) -> str:
-    """Digest of all that an engine sees beside the motion: photo, person, framing, engine, settings, seed."""
-    document = job.document()[0]
-    blobs = {name: document["blobs"][name] for name in ("photo", "person", "camera")}
-    kept = {name: document[name] for name in ("engine", "settings", "seed", "framing")}
-    return blob_digest(canonical_json({"blobs": blobs, **kept}))
+    """What an engine sees beside the motion, thing by thing, as JSON: kept to tell later what has changed."""
+    return json.dumps(changes.appearance(job))
+
+
+def why_full(kept: str, job: RenderJob) -> str | None:
+    """Why `job` has to be rendered as a whole after the render of which `appearance` was `kept`, None if it has not."""
+    try:
+        before = json.loads(kept)
+    except ValueError:
+        before = None
+    if not isinstance(before, dict):
+        return "an earlier version of Fleximo rendered it"
+    return changes.why_full(before, changes.appearance(job))

@@ -1,6 +1,6 @@
 """The operators, by subject. `base` has what they share."""
 
-from . import backend, checks, edit, files, live, motion, preview, reference, render, retarget, takes
+from . import backend, checks, edit, files, live, motion, preview, reference, render, repair, retarget, takes
 
 __all__ = ["CLASSES"]
 
@@ -14,6 +14,7 @@ CLASSES = (
     *retarget.CLASSES,
     *live.CLASSES,
     *render.CLASSES,
+    *repair.CLASSES,
     *checks.CLASSES,
     *backend.CLASSES,
 )

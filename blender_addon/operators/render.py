@@ -6,7 +6,7 @@ The server renders; what changed since the last render is found here, from the s
 # mypy: disable-error-code="valid-type"
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from ..session import Report, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, session
 from .reference import read_photo
 
-__all__ = ["CLASSES", "take_steps", "why_not"]
+__all__ = ["CLASSES", "LastRender", "insert", "scene_of", "take_steps", "why_not"]
 
 
 def why_not(context: Any) -> str:
@@ -64,20 +64,32 @@ class LastRender:
     """What is known of the take's last render."""
 
     track: Path  # the file of what the engine saw
-    appearance: str  # digest of all that it saw beside the motion
+    appearance: str  # all that it saw beside the motion, see `shot.appearance`
     master_digest: str
+
+    @classmethod
+    def of(cls, take: Any) -> "LastRender":
+        """The last render of a take that was rendered."""
+        return cls(Path(bpy.path.abspath(take.track)), take.rendered_with, take.master_digest)
+
+    def why_full(self, job: RenderJob) -> str | None:
+        """Why the whole of `job` has to be rendered; None if the frames that changed do."""
+        if not self.track.is_file():
+            return "the pose track of the last render is gone"
+        return shot.why_full(self.appearance, job)
+
+    def ranges(self, job: RenderJob) -> list[tuple[int, int]]:
+        """The frames that the engine would see differently, as ranges."""
+        return changed_ranges(changed_frames(PoseTrack.load(self.track), job.signal.track))
 
     def change_to(self, job: RenderJob) -> RenderJob:
         """`job` as a change of this render's frames; `job` itself where the whole has to be rendered.
 
         Raises `FleximoError` if the engine would see nothing new.
         """
-        if not self.track.is_file() or shot.appearance(job) != self.appearance:
+        if self.why_full(job) is not None:
             return job
-        before, after = PoseTrack.load(self.track), job.signal.track
-        if len(before) != len(after) or before.fps != after.fps:
-            return job
-        ranges = changed_ranges(changed_frames(before, after))
+        ranges = self.ranges(job)
         if not ranges:
             raise FleximoError(
                 "Nothing that the video model sees has changed since the last render.",
@@ -114,8 +126,11 @@ class _Render(TaskOperator):
                 made = now()
                 job = made.job()
                 appearance = shot.appearance(job)
+                why = None if last is None else last.why_full(job)
                 job = job if last is None else last.change_to(job)
                 rendered = yield from remote.render(server, job, folder, stem, label, report)
+                if why is not None:
+                    rendered = replace(rendered, told=f"All frames were rendered, for {why}: {rendered.told}")
                 return rendered, made, appearance, frame_marks(job.signal.track)
 
             return work
@@ -129,7 +144,7 @@ class _Render(TaskOperator):
             landed.rendered_with = appearance
             pace.remember(engine, quality, made.camera.size, rendered.rendered, rendered.seconds)
             timeline_marks.keep(landed, marks, start)
-            _insert(bpy.data.scenes.get(target) or scene_of(uid), landed)
+            insert(bpy.data.scenes.get(target) or scene_of(uid), landed)
             return f"{rendered.told} {rendered.video}"
 
         return Task(self.kind, f"Rendering {take.name}", None, land, gather, asks_server=True)
@@ -148,7 +163,7 @@ def _remember(take: Any, rendered: remote.Rendered, start: int) -> None:
     take.rendered_start, take.rendered_frames = start, rendered.frames
 
 
-def _insert(scene: Any, take: Any) -> Any:
+def insert(scene: Any, take: Any) -> Any:
     provenance = {
         "take": take.uid,
         "job": take.job,
@@ -196,8 +211,7 @@ class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
 
     def prepare(self, context: Any) -> Task:
         take = properties.active_take(context.scene)
-        track = Path(bpy.path.abspath(take.track))
-        return self.start(take, LastRender(track, take.rendered_with, take.master_digest))
+        return self.start(take, LastRender.of(take))
 
 
 class FLEXIMO_OT_cancel(FleximoOperator, bpy.types.Operator):
@@ -236,7 +250,7 @@ class FLEXIMO_OT_insert_video(FleximoOperator, bpy.types.Operator):
 
     def act(self, context: Any) -> str:
         take = properties.active_take(context.scene)
-        strip = _insert(compat.sequencer_scene(context), take)
+        strip = insert(compat.sequencer_scene(context), take)
         return f"{strip.name} lies in channel {strip.channel} from frame {take.rendered_start} on."
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import bpy
 
-from .. import offers, pace, preview_picture, properties, timeline_marks
+from .. import compat, offers, pace, preview_picture, properties, sequencer, timeline_marks
 from .text import draw_text
 
 __all__ = ["draw_render"]
@@ -24,6 +24,7 @@ def draw_render(layout: Any, take: Any) -> None:
     row = layout.row(align=True)
     row.operator("fleximo.render", icon="RENDER_ANIMATION")
     row.operator("fleximo.render_changed", icon="FILE_REFRESH")
+    _draw_repair(layout, take)
     picture = preview_picture.icon()
     if picture and properties.live().task:
         layout.template_icon(icon_value=picture, scale=_PICTURE_SCALE)
@@ -36,6 +37,21 @@ def draw_render(layout: Any, take: Any) -> None:
         box = layout.box()
         draw_text(box, f"The view transform {shown_with} changes the colours of strips.", icon="ERROR")
         box.operator("fleximo.standard_view")
+
+
+def _draw_repair(layout: Any, take: Any) -> None:
+    """A range rendered once more, and the variants that there are of it."""
+    if not take.video:
+        return
+    layout.operator("fleximo.render_range", icon="PREVIEW_RANGE")
+    variants = sequencer.variants_of(compat.sequencer_scene(bpy.context), take.uid)
+    if variants:
+        row = layout.row(align=True)
+        row.operator("fleximo.show_variant", text="", icon="TRIA_LEFT").step = -1
+        row.label(text=next((strip.name for strip in variants if not strip.mute), "The video as it is"))
+        row.operator("fleximo.show_variant", text="", icon="TRIA_RIGHT").step = 1
+        row.operator("fleximo.accept_variant", text="", icon="CHECKMARK")
+        row.operator("fleximo.drop_variants", text="", icon="X")
 
 
 def _draw_settings(layout: Any, take: Any) -> None:

@@ -12,6 +12,7 @@ bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 
 OPERATORS = (
     "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
+    "render_range show_variant accept_variant drop_variants "
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
     "import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits edit_base "
     "accept_motion reject_motion flip_preview regenerate_segment snap_ik snap_fk "
@@ -69,7 +70,7 @@ def test_every_operator_and_property_is_explained(addon: Any) -> None:
             assert hidden or prop.description, (name, prop.identifier)
 
 
-def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
+def test_panels_draw_for_every_state(addon: Any, scene: Any, monkeypatch: Any) -> None:
     """Drawing needs a window; what a panel asks for is checked against the operators and properties there are."""
 
     class Recorder:
@@ -112,6 +113,8 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any) -> None:
     bpy.ops.fleximo.plan(text="a man waves, then bows")
     asked += [entry for kind in panels for entry in draw(kind)]
     bpy.ops.fleximo.generate_motion(preview=True)
+    variant = SimpleNamespace(mute=False, name="variant 1")
+    monkeypatch.setattr(addon("sequencer"), "variants_of", lambda *_: [variant])
     asked += [entry for kind in panels for entry in draw(kind)]
     operators = {given[0].removeprefix("fleximo.") for name, given in asked if name.startswith("operator")}
     assert operators == set(OPERATORS)

@@ -11,6 +11,7 @@ import pytest
 from fleximo import FleximoError, Person
 from fleximo.camera_fit import fit_camera, frame_photo
 from fleximo.changes import changed_frames
+from fleximo.job import blob_digest
 from fleximo.moves import generate
 from fleximo.plan import MotionPlan, Segment
 from tests.blender.conftest import PEOPLE
@@ -90,10 +91,16 @@ def test_what_changed_is_rendered_and_the_whole_where_that_does_not_hold(
     changed = last.change_to(edited)
     assert (changed.window, changed.previous) == ((8, 14), "5" * 64)
     assert last_render(tmp_path / "gone.npz", appearance, "5" * 64).change_to(edited) is edited
-    assert last_render(tmp_path / "track.npz", "another photo", "5" * 64).change_to(edited) is edited
+    for kept in ("", "a digest of an earlier version", "[]"):
+        old = last_render(tmp_path / "track.npz", kept, "5" * 64)
+        assert old.change_to(edited) is edited and "earlier version" in old.why_full(edited)
+    assert last.why_full(edited) is None
+    take.seed += 1
+    assert last.why_full(job_of(addon, scene, take)) == "the seed has changed"
+    take.seed -= 1
     take.frame_end = 29
     shorter = job_of(addon, scene, take)
-    assert last.change_to(shorter) is shorter
+    assert last.change_to(shorter) is shorter and "number of frames" in last.why_full(shorter)
 
 
 def test_what_no_longer_holds_is_forgotten(addon: Any, scene: Any, take: Any) -> None:
@@ -131,7 +138,7 @@ def test_another_photo_under_the_same_name_is_noticed(addon: Any, scene: Any, ta
     reference = addon("operators.reference")
     person = take.person
     take.photo = str(copied)
-    take.person, take.photo_digest = person, addon("shot").blob_digest(PHOTO.read_bytes())
+    take.person, take.photo_digest = person, blob_digest(PHOTO.read_bytes())
     assert reference.read_photo(take) == PHOTO.read_bytes()
     copied.write_bytes((PEOPLE / "david.jpg").read_bytes())
     with pytest.raises(FleximoError, match="another one now"):

@@ -1,0 +1,264 @@
+"""A bad second repaired: chosen frames rendered once more, up to four ways, looked at, and one of them accepted.
+
+No key changes. Each variant is the whole video with other frames in the range, so accepting is choosing its files.
+"""
+
+# mypy: disable-error-code="valid-type"
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import bpy
+
+from fleximo.errors import FleximoError
+from fleximo.job import RenderJob
+
+from .. import compat, properties, remote, sequencer
+from ..preferences import server_folder, stored_path, video_folder
+from ..session import Report, Task, Work
+from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
+from .render import LastRender, insert, scene_of, take_steps, why_not
+
+__all__ = ["CLASSES"]
+
+_SEEDLESS = ("draft",)  # engines that give the same picture for every seed
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What is asked of a range."""
+
+    window: tuple[int, int]  # frames of the video
+    variants: int
+    seed: int  # of the first variant; -1: the take's plus 1
+    engine: str  # empty: the take's
+    steps: int  # 0: as the engine does
+
+    def jobs(self, job: RenderJob, master_digest: str) -> list[RenderJob]:
+        """The take's job, once for each variant."""
+        engine = self.engine or job.engine
+        if engine in _SEEDLESS and (self.variants > 1 or self.seed >= 0 or self.steps):
+            raise FleximoError(
+                f"The engine {engine} gives the same picture for every seed and takes no steps, so there is one "
+                "variant of a range.",
+                code="seedless_engine",
+                remedy="Choose one variant without seed and steps, or another engine.",
+            )
+        settings = dict(job.settings) if engine == job.engine else {}
+        settings |= {"steps": self.steps} if self.steps else {}
+        first = job.seed + 1 if self.seed < 0 else self.seed
+        return [
+            replace(remote.changing(job, self.window, master_digest), engine=engine, settings=settings, seed=first + n)
+            for n in range(self.variants)
+        ]
+
+
+def _unedited(last: LastRender, job: RenderJob) -> None:
+    """Raises `FleximoError` where the take is no longer as it was rendered."""
+    why = last.why_full(job) or ("its motion has changed" if last.ranges(job) else None)
+    if why is not None:
+        raise FleximoError(
+            f"The take is no longer as it was rendered: {why}.",
+            code="take_edited",
+            remedy="Press Render Changed first, then repair the range.",
+        )
+
+
+class FLEXIMO_OT_render_range(TaskOperator, bpy.types.Operator):
+    """Render some frames of the video once more, with another seed, other steps or another engine; no key changes"""
+
+    bl_idname = "fleximo.render_range"
+    bl_label = "Render Range Again"
+    bl_options = LEAVES_FILE
+    kind = "render"
+
+    first: bpy.props.IntProperty(name="First", description="First scene frame of the range")
+    last: bpy.props.IntProperty(name="Last", description="Last scene frame of the range; 0: the preview range")
+    variants: bpy.props.IntProperty(name="Variants", description="How many to choose from", default=1, min=1, max=4)
+    seed: bpy.props.IntProperty(
+        name="Seed", description="Of the first variant; -1: the take's plus 1", default=-1, min=-1
+    )
+    steps: bpy.props.IntProperty(name="Steps", description="Denoising steps; 0: as many as the engine takes", min=0)
+    engine: bpy.props.StringProperty(name="Engine", description="Another engine; empty: the take's")
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        take = properties.active_take(context.scene)
+        if take is not None and not take.job:
+            return cls.refuse("Render the take once first")
+        reason = why_not(context)
+        return cls.refuse(reason) if reason else cls.idle()
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        if bpy.app.background:
+            return self.execute(context)
+        self.first, self.last = _preview_range(context.scene, properties.active_take(context.scene))
+        answer: set[str] = context.window_manager.invoke_props_dialog(self)
+        return answer
+
+    def execute(self, context: Any) -> set[str]:
+        # After the dialog people go on working; scripts wait.
+        return self.guarded(lambda: self._begin(context) if self.options.is_invoke else self.act(context))
+
+    def prepare(self, context: Any) -> Task:
+        take = properties.active_take(context.scene)
+        first, last = (self.first, self.last) if self.last else _preview_range(context.scene, take)
+        start, frames = take.rendered_start, take.rendered_frames
+        window = (first - start, last + 1 - start)
+        if not 0 <= window[0] < window[1] <= frames:
+            raise FleximoError(
+                f"The frames {first} to {last} do not lie in the video, which has the frames {start} to "
+                f"{start + frames - 1}.",
+                code="invalid_range",
+                remedy="Choose a range inside it.",
+            )
+        wish = _Wish(window, self.variants, self.seed, self.engine, self.steps)
+        return _range_task(take, wish, compat.sequencer_scene(context).name)
+
+
+def _preview_range(scene: Any, take: Any) -> tuple[int, int]:
+    """The scene's preview range, where one is set, else the whole video."""
+    if scene.use_preview_range:
+        return scene.frame_preview_start, scene.frame_preview_end
+    return take.rendered_start, take.rendered_start + take.rendered_frames - 1
+
+
+def _range_task(take: Any, wish: _Wish, target: str) -> Task:
+    uid, server, folder, last = take.uid, server_folder(), video_folder(), LastRender.of(take)
+    stem, label = f"{bpy.path.clean_name(take.name)}_range", f"{take.name}, frames again"
+
+    def gather() -> Generator[float, None, Work]:
+        now = yield from take_steps(uid)
+
+        def work(report: Report) -> Generator[None, None, list[tuple[remote.Rendered, RenderJob]]]:
+            report(0.0, "Preparing the take")
+            yield
+            job = now().job()
+            _unedited(last, job)
+            made = []
+            for each in wish.jobs(job, last.master_digest):
+                rendered = yield from remote.render(server, each, folder, stem, label, report, or_whole=False)
+                made.append((rendered, each))
+            return made
+
+        return work
+
+    def land(made: list[tuple[remote.Rendered, RenderJob]]) -> str:
+        scene, landed = bpy.data.scenes.get(target) or scene_of(uid), properties.find_take(uid)[1]
+        if landed.master_digest != last.master_digest:
+            raise FleximoError(f"{landed.name} has been rendered anew meanwhile.", code="take_edited")
+        _drop(scene, uid)
+        for number, (rendered, job) in enumerate(made, 1):
+            _lay(scene, landed, number, rendered, job, wish.window)
+        many = "1 variant lies" if len(made) == 1 else f"{len(made)} variants lie"
+        return f"{made[-1][0].told} {many} muted in the sequencer; the arrows show them, the tick accepts one."
+
+    return Task("render", f"Range of {take.name}", None, land, gather, asks_server=True)
+
+
+def _lay(
+    scene: Any, take: Any, number: int, rendered: remote.Rendered, job: RenderJob, window: tuple[int, int]
+) -> None:
+    start = take.rendered_start
+    provenance = {
+        "take": take.uid,
+        "variant": number,
+        "base": take.master_digest,
+        "job": rendered.job,
+        "master": stored_path(rendered.master),
+        "master_digest": rendered.master_digest,
+        "video": stored_path(rendered.video),
+        "track": stored_path(rendered.track),
+        "seed": job.seed,
+        "engine": job.engine,
+        "start": start,
+        "frames": rendered.frames,
+    }
+    shown = (start + window[0], start + window[1])
+    name = f"{take.name} variant {number}"
+    sequencer.insert_variant(scene, rendered.video, shown, name=name, provenance=provenance)
+
+
+def _drop(scene: Any, uid: str) -> int:
+    """Removes the strips of the take's variants; their files stay. Returns how many there were."""
+    found = sequencer.variants_of(scene, uid)
+    for strip in found:
+        compat.strips_of(scene).remove(strip)
+    return len(found)
+
+
+class _OnVariants(FleximoOperator):
+    """What works on the variants of the active take."""
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        take = properties.active_take(context.scene)
+        if take is None or not sequencer.variants_of(compat.sequencer_scene(context), take.uid):
+            return cls.refuse("Render a range again first")
+        return True
+
+
+class FLEXIMO_OT_show_variant(_OnVariants, bpy.types.Operator):
+    """Show the next or the former variant of the range in the sequencer; after the last one the video as it is"""
+
+    bl_idname = "fleximo.show_variant"
+    bl_label = "Show Variant"
+    bl_options = CHANGES_FILE
+
+    step: bpy.props.IntProperty(name="Step", description="1: the next, -1: the former", default=1)
+
+    def act(self, context: Any) -> str:
+        take = properties.active_take(context.scene)
+        variants = sequencer.variants_of(compat.sequencer_scene(context), take.uid)
+        shown = next((n for n, strip in enumerate(variants, 1) if not strip.mute), 0)
+        wanted = (shown + self.step) % (len(variants) + 1)  # 0: none of them
+        for number, strip in enumerate(variants, 1):
+            strip.mute = number != wanted
+        return f"{variants[wanted - 1].name} is shown." if wanted else "The video as it is is shown."
+
+
+class FLEXIMO_OT_accept_variant(_OnVariants, bpy.types.Operator):
+    """Let the variant that is shown be the take's video"""
+
+    bl_idname = "fleximo.accept_variant"
+    bl_label = "Accept Variant"
+    bl_options = CHANGES_FILE
+
+    def act(self, context: Any) -> str:
+        scene, take = compat.sequencer_scene(context), properties.active_take(context.scene)
+        strip = next((each for each in sequencer.variants_of(scene, take.uid) if not each.mute), None)
+        if strip is None:
+            raise FleximoError("No variant is shown.", remedy="Show one with the arrows, then accept it.")
+        chosen, name = sequencer.provenance_of(strip), strip.name
+        if chosen["base"] != take.master_digest:
+            raise FleximoError(
+                f"{name} belongs to an earlier render of {take.name}.",
+                code="take_edited",
+                remedy="Render the range again.",
+            )
+        for key in ("job", "master_digest", "master", "video", "track"):
+            setattr(take, key, chosen[key])
+        _drop(scene, take.uid)
+        insert(scene, take)
+        return f"{name} is now the video of {take.name}."
+
+
+class FLEXIMO_OT_drop_variants(_OnVariants, bpy.types.Operator):
+    """Remove the variants of the range from the sequencer; the video stays as it is"""
+
+    bl_idname = "fleximo.drop_variants"
+    bl_label = "Drop Variants"
+    bl_options = CHANGES_FILE
+
+    def act(self, context: Any) -> str:
+        take = properties.active_take(context.scene)
+        return f"{_drop(compat.sequencer_scene(context), take.uid)} variants were removed; their files are kept."
+
+
+CLASSES = (
+    FLEXIMO_OT_render_range,
+    FLEXIMO_OT_show_variant,
+    FLEXIMO_OT_accept_variant,
+    FLEXIMO_OT_drop_variants,
+)
