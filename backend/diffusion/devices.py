@@ -14,6 +14,8 @@ from fleximo.system import available_memory
 
 __all__ = ["free_bytes", "is_out_of_memory", "repeatable"]
 
+_OUT_OF_MEMORY = ("CUDA error: out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator")
+
 
 def free_bytes(device: torch.device) -> float | None:
     """What a plan may use: what is free now and what our own loaded networks hold; None where nobody can tell."""
@@ -27,10 +29,9 @@ def free_bytes(device: torch.device) -> float | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """CUDA has a class for it; the CPU's allocator says it in words."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error) and "memory" in str(error)
+    """The CPU's allocator and CUDA's libraries say in words what CUDA's allocator has a class for."""
+    named = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return named or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 @contextlib.contextmanager

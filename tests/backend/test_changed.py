@@ -279,8 +279,8 @@ def test_a_fifth_of_the_frames_costs_less_than_two_fifths(
 
 def test_a_change_of_a_change_goes_on_from_it(mimic: tuple[RenderJob, Path, list[int], float], tmp_path: Path) -> None:
     """Two ranges in one render, then one over it: the latents of all of them are kept for the next."""
+    from backend.diffusion.checkpoint import read_sealed
     from backend.models.mimicmotion.rendering import LATENTS
-    from backend.models.svd.checkpoint import read_sealed
 
     before, folder, _, _ = mimic
     first = moved(before, (10, 12), (100, 102))

@@ -15,13 +15,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from backend.diffusion.checkpoint import read_sealed  # noqa: E402
 from backend.models.mimicmotion import rendering as rendering_module  # noqa: E402
 from backend.models.mimicmotion.engine import MimicMotion  # noqa: E402
 from backend.models.mimicmotion.networks import Networks  # noqa: E402
 from backend.models.mimicmotion.pictures import reference, skeletons  # noqa: E402
 from backend.models.mimicmotion.rendering import LATENTS, PREVIEW  # noqa: E402
 from backend.models.mimicmotion.settings import QUALITIES, Settings  # noqa: E402
-from backend.models.svd.checkpoint import read_sealed  # noqa: E402
 from backend.models.svd.memory import GIB  # noqa: E402
 from backend.models.svd.unet import PoseUNet  # noqa: E402
 from backend.stages import Workplace  # noqa: E402

@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from backend import weights  # noqa: E402
+from backend.diffusion.loading import assemble, empty, read_tensors  # noqa: E402
 from backend.models.mimicmotion.convert import convert  # noqa: E402
 from backend.models.mimicmotion.networks import Networks  # noqa: E402
-from backend.models.svd.loading import assemble, empty, read_tensors  # noqa: E402
 from backend.models.svd.pose_net import PoseNet  # noqa: E402
 from fleximo import FleximoError  # noqa: E402
 from tests.fixtures.tiny_models import tiny_models  # noqa: E402

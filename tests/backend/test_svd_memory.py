@@ -14,8 +14,9 @@ torch = pytest.importorskip("torch")
 from diffusers import AutoencoderKLTemporalDecoder  # noqa: E402
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection  # noqa: E402
 
-from backend.models.svd.footprint import count, network_costs  # noqa: E402
-from backend.models.svd.loading import empty  # noqa: E402
+from backend.diffusion.footprint import count  # noqa: E402
+from backend.diffusion.loading import empty  # noqa: E402
+from backend.models.svd.footprint import network_costs  # noqa: E402
 from backend.models.svd.memory import (  # noqa: E402
     GIB,
     SVD_XT_COSTS,

@@ -16,8 +16,8 @@ from diffusers import AutoencoderKLTemporalDecoder  # noqa: E402
 from scipy import ndimage  # noqa: E402
 from torch import Tensor  # noqa: E402
 
+from backend.diffusion.checkpoint import Checkpoints, read_sealed, write_sealed  # noqa: E402
 from backend.models.svd import conditioning as conditioning_module  # noqa: E402
-from backend.models.svd.checkpoint import Checkpoints, read_sealed, write_sealed  # noqa: E402
 from backend.models.svd.conditioning import Conditioning, clip_pixels, pose_features, to_signed  # noqa: E402
 from backend.models.svd.decode import QuickLook, decode, to_pictures  # noqa: E402
 from backend.models.svd.pose_net import PoseNet  # noqa: E402

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.models.svd.pace import Pace
+from backend.diffusion.pace import Pace
 from backend.models.svd.schedule import SVD_SCHEDULER, align_your_steps, make_scheduler
 from backend.models.svd.windows import balanced_windows, chunks, fade, triangle, upstream_windows
 from fleximo import FleximoError

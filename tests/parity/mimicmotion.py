@@ -19,10 +19,10 @@ from diffusers import AutoencoderKLTemporalDecoder
 from safetensors.torch import load_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from backend.diffusion.loading import empty
 from backend.models.mimicmotion.upstream_crop import crop, crop_geometry
 from backend.models.svd.conditioning import Conditioning, clip_pixels, embed, encode, pose_features, to_signed
 from backend.models.svd.decode import decode, to_pictures
-from backend.models.svd.loading import empty
 from backend.models.svd.pose_net import PoseNet
 from backend.models.svd.sampler import SamplingPlan, Watch, sample, start
 from backend.models.svd.schedule import make_scheduler

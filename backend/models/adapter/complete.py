@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from backend.diffusion.pace import Pace
 from backend.drawing import MIMICMOTION, Style, draw_track
 from backend.media import VideoWriter
 from backend.models.adapter.convention import Convention
 from backend.models.adapter.networks import AdapterNetworks
 from backend.models.adapter.pairs import HANDS, handless
 from backend.models.adapter.sampling import Sampling, draw_hands
-from backend.models.svd.pace import Pace
 from backend.models.svd.sampler import Watch
 from backend.stages import Progress, silent
 from backend.weights import Bundle

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from backend.diffusion.loading import assemble, empty, read_tensors
 from backend.models.adapter.convention import Convention
 from backend.models.adapter.convert import POSE_GUIDER, UNET
-from backend.models.svd.loading import assemble, empty, image_encoder_on_meta, read_tensors, vae_on_meta
+from backend.models.svd.loading import image_encoder_on_meta, vae_on_meta
 from backend.models.svd.pose_net import PoseNet
 from backend.models.svd.unet import SVD_XT, PoseUNet, shorten_cross_attention
 from backend.weights import Bundle, bundle

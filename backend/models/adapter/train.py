@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from backend.diffusion.loading import assemble, empty, read_tensors
 from backend.models.adapter.convention import Convention
 from backend.models.adapter.material import ClipSource, MotionClips, TrackClips
 from backend.models.adapter.networks import SvdNetworks
@@ -25,7 +26,6 @@ from backend.models.adapter.pairs import Clip
 from backend.models.adapter.sampling import Sampling, draw_hands
 from backend.models.adapter.training import Training, TrainingSettings
 from backend.models.adapter.validation import hand_error, loss_curve, strip, write_png
-from backend.models.svd.loading import assemble, empty, read_tensors
 from backend.models.svd.unet import SVD_XT, PoseUNet
 from backend.terminal import ProgressLine
 from backend.video_tracks import track_folder

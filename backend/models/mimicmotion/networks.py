@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backend.diffusion.loading import assemble, empty, read_tensors
 from backend.models.mimicmotion.convert import by_network
-from backend.models.svd.loading import assemble, empty, image_encoder_on_meta, read_tensors, vae_on_meta
+from backend.models.svd.loading import image_encoder_on_meta, vae_on_meta
 from backend.models.svd.memory import SVD_XT_COSTS, NetworkCosts, scaled_costs
 from backend.models.svd.pose_net import PoseNet
 from backend.models.svd.speed import arrange, compile_blocks

@@ -19,14 +19,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from backend.diffusion.checkpoint import Checkpoints, read_sealed, write_sealed
+from backend.diffusion.pace import Pace
 from backend.models.mimicmotion.networks import Networks
 from backend.models.mimicmotion.pictures import reference, skeletons
 from backend.models.mimicmotion.settings import Settings
-from backend.models.svd.checkpoint import Checkpoints, read_sealed, write_sealed
 from backend.models.svd.conditioning import Conditioning, embed, encode, pose_features, to_signed
 from backend.models.svd.decode import QuickLook, decode, to_pictures
 from backend.models.svd.memory import MemoryPlan
-from backend.models.svd.pace import Pace
 from backend.models.svd.sampler import Frozen, SamplingPlan, State, Watch, draw_noise, sample, start
 from backend.models.svd.schedule import make_scheduler
 from backend.models.svd.windows import balanced_windows, upstream_windows

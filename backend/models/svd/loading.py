@@ -1,76 +1,18 @@
-"""Weights into networks: strictly, with every key that does not fit named, and never more than one copy in memory.
-
-Reads safetensors only. Knows tensors and modules; nothing of what any of them is for.
-"""
+"""The empty networks of Stable Video Diffusion that stay as published, from the settings beside their weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from accelerate import init_empty_weights
 from diffusers import AutoencoderKLTemporalDecoder
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from backend.diffusion.loading import empty
 from fleximo.errors import FleximoError
 from fleximo.files import read_json
 
-__all__ = ["assemble", "empty", "image_encoder_on_meta", "read_tensors", "vae_on_meta"]
-
-_NAMED = 6  # keys of each kind in an error
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, mapped into memory rather than read; raises `FleximoError`."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise FleximoError(
-            f"{path} cannot be read as weights: {error}.",
-            code="unreadable_weights",
-            remedy="Fetch or import it again: fleximo models --help.",
-        ) from None
-
-
-def empty(make: Callable[[], nn.Module]) -> nn.Module:
-    """A module whose parameters have shapes but no values yet (its computed buffers have)."""
-    with init_empty_weights(include_buffers=False):
-        return make().requires_grad_(False).eval()
-
-
-def assemble(
-    module: nn.Module, tensors: Mapping[str, Tensor], *, name: str, dtype: torch.dtype, device: torch.device | str
-) -> Any:
-    """Gives the `empty` module its weights; returns it.
-
-    Raises `FleximoError` (`weights_mismatch`) that names missing, unexpected and misshapen tensors.
-    """
-    wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    missing, unexpected = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
-    misshapen = [
-        f"{key} {tuple(tensors[key].shape)} instead of {shape}"
-        for key, shape in wanted.items()
-        if key in tensors and tuple(tensors[key].shape) != shape
-    ]
-    wrong = [
-        f"{len(keys)} {kind} ({', '.join(sorted(keys)[:_NAMED])}{', ...' if len(keys) > _NAMED else ''})"
-        for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen))
-        if keys
-    ]
-    if wrong:
-        raise FleximoError(
-            f"The weights do not fit the {name}: {'; '.join(wrong)}.",
-            code="weights_mismatch",
-            remedy="This is another model's file, or a damaged one.",
-        )
-    placed = {key: value.to(device, dtype) for key, value in tensors.items()}
-    module.load_state_dict(placed, assign=True)
-    return module.requires_grad_(False).to(device)
+__all__ = ["image_encoder_on_meta", "vae_on_meta"]
 
 
 def vae_on_meta(folder: Path) -> AutoencoderKLTemporalDecoder:
