@@ -5,6 +5,7 @@ Keys land on the layer above the generated motion (`edit_layer`).
 
 # mypy: disable-error-code="valid-type"
 
+import math
 from collections.abc import Generator
 from typing import Any
 
@@ -13,8 +14,10 @@ import bpy
 from fleximo import rotations as rot
 from fleximo.errors import FleximoError
 from fleximo.fingers import HAND_SHAPES, curled, finger_names, shape_rotations
+from fleximo.key_reduction import ReducedKeys, reduce_keys
+from fleximo.rig import DEFAULT_RIG
 
-from .. import armature, axes, compat, edit_layer, properties
+from .. import armature, axes, compat, edit_layer, few_keys, foreign_rig, landing, properties, sampling
 from ..limb_ik import LIMBS, add_controls, has_controls, snap_steps
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -49,6 +52,14 @@ class _OnArmature(FleximoOperator):
             return cls.refuse("Generate a motion first, or choose an armature")
         return True
 
+    @classmethod
+    def on_our_bones(cls, context: Any) -> bool:
+        """For `poll`: whether the armature has the default rig's bones; says so on the button if not."""
+        holder = properties.active_take(context.scene).armature
+        if not foreign_rig.is_mapped(holder) and all(name in holder.data.bones for name in DEFAULT_RIG.joint_names):
+            return True
+        return cls.refuse("It works on the armature that Generate Motion makes, not on a character of your own")
+
 
 class _OnLayer(_OnArmature):
     @classmethod
@@ -82,6 +93,10 @@ class FLEXIMO_OT_key_hands(_OnArmature, bpy.types.Operator):
         name="Spread", description="Degrees between neighbouring fingers", default=4.0, min=-5.0, max=20.0
     )
     ease: bpy.props.IntProperty(**_EASE)
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return super().poll(context) and cls.on_our_bones(context)
 
     def act(self, context: Any) -> str:
         holder, frame = properties.active_take(context.scene).armature, context.scene.frame_current
@@ -195,7 +210,7 @@ class _Snap(_OnLayer, TaskOperator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return super().poll(context) and cls.idle()
+        return super().poll(context) and cls.on_our_bones(context) and cls.idle()
 
     def prepare(self, context: Any) -> Task:
         scene, take = context.scene, properties.active_take(context.scene)
@@ -245,7 +260,61 @@ class FLEXIMO_OT_snap_fk(_Snap, bpy.types.Operator):
     over: bpy.props.EnumProperty(name="Over", description="Which frames", items=_OVER)
 
 
+class FLEXIMO_OT_reduce_keys(_OnLayer, TaskOperator, bpy.types.Operator):
+    """Put few keys with handles in the place of the generated ones on every frame; keys by hand stay"""
+
+    bl_idname = "fleximo.reduce_keys"
+    bl_label = "Reduce Keys"
+    bl_options = LEAVES_FILE
+    kind = "motion"
+
+    degrees: bpy.props.FloatProperty(
+        name="Degrees", description="By how much a bone may be turned otherwise", default=1.0, min=0.05, max=20.0
+    )
+    distance: bpy.props.FloatProperty(
+        name="Distance",
+        description="By how much a joint may lie elsewhere",
+        default=0.005,
+        min=0.0002,
+        max=0.2,
+        unit="LENGTH",
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return super().poll(context) and cls.idle()
+
+    def prepare(self, context: Any) -> Task:
+        take = properties.active_take(context.scene)
+        uid, fps, base = take.uid, sampling.scene_fps(context.scene), edit_layer.base_action(take.armature).name
+        angle_rad, distance_m, first = math.radians(self.degrees), self.distance, 0
+
+        def look_up() -> Any:
+            return properties.find_take(uid)[1].armature
+
+        def gather() -> Generator[float, None, Any]:
+            nonlocal first
+            motion, first = yield from few_keys.reading_steps(look_up, base, fps)
+
+            def work(report: Report) -> Generator[None, None, ReducedKeys]:
+                yield
+                return reduce_keys(motion, angle_rad=angle_rad, distance_m=distance_m, progress=report)
+
+            return work
+
+        def land(reduced: ReducedKeys) -> Generator[float, None, str]:
+            own, before, now = yield from few_keys.writing_steps(look_up, base, reduced, first)
+            landing.exchange_base(properties.find_take(uid)[1], bpy.data.actions[own])
+            return (
+                f"{now} of {before} keys are left ({now / before:.1%}); within "
+                f"{math.degrees(reduced.angle_error_rad):.2f} degrees and {1e3 * reduced.position_error_m:.1f} mm."
+            )
+
+        return Task(self.kind, f"Reducing the keys of {take.name}", None, land, gather)
+
+
 CLASSES = (
+    FLEXIMO_OT_reduce_keys,
     FLEXIMO_OT_snap_ik,
     FLEXIMO_OT_snap_fk,
     FLEXIMO_OT_key_hands,

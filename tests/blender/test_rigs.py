@@ -107,7 +107,13 @@ def test_an_own_character_is_the_source_of_motion(addon: Any, scene: Any) -> Non
     back = addon("sampling").sample_motion(scene, take.armature, take.frame_start, take.frame_end + 1)
     assert np.abs(back.joints() - fitted.joints()).max() < 0.001
     assert np.degrees(rot.angle_between(back.world_rotations(), fitted.world_rotations())).max() < 0.2
+    assert not bpy.ops.fleximo.key_hands.poll() and not bpy.ops.fleximo.snap_ik.poll(), "they know our bones only"
     own = take.armature
+    take.character = build(CHARACTERS["VRM"](), "Other")
+    bpy.ops.fleximo.map_rig()
+    onward = fitted_motion(addon, scene, take)
+    bpy.ops.fleximo.bake_to_rig()
+    assert joint_errors(addon, scene, take, onward, every=11).max() < 0.001, "from one character onto another"
     bpy.ops.fleximo.generate_motion(text="a man bows")
     assert take.armature != own, "a new motion does not land on the user's character by itself"
     assert len(own.fleximo_rig.joints) == 52
@@ -289,3 +295,21 @@ def test_the_rendered_character_is_the_photo(addon: Any, scene: Any, tmp_path: P
     assert fit.size == (576, 1024)
     body.hide_render = True
     assert not bpy.ops.fleximo.photo_from_rig.poll()
+
+
+def test_a_character_in_its_own_photo_is_rendered(addon: Any, scene: Any, server: Path, tmp_path: Path) -> None:
+    """The whole way: its own motion, its own picture, a video."""
+    preferences = addon("preferences").preferences()
+    preferences.data_folder, preferences.video_folder = str(server), str(tmp_path)
+    bpy.ops.fleximo.generate_motion(text="a man waves")
+    take = scene.fleximo.takes[0]
+    take.frame_end = take.frame_start + 9
+    take.character = build(CHARACTERS["MPFB"](), "Mia")
+    with_mesh(take.character)
+    bpy.ops.fleximo.map_rig()
+    bpy.ops.fleximo.photo_from_rig()
+    bpy.ops.fleximo.bake_to_rig()
+    take.armature = take.character
+    assert bpy.ops.fleximo.render() == {"FINISHED"}
+    assert Path(bpy.path.abspath(take.video)).stat().st_size > 10_000
+    assert take.rendered_frames == 10
