@@ -11,11 +11,13 @@ import bpy
 import numpy as np
 
 __all__ = [
+    "BEZIER",
     "CONSTANT",
     "GENERATED",
     "LINEAR",
     "active_strip",
     "add_curve",
+    "bezier_keys",
     "bone_selected",
     "channels_in",
     "drive",
@@ -39,7 +41,7 @@ def _enum(name: str, item: str) -> int:
     return int(bpy.types.Keyframe.bl_rna.properties[name].enum_items[item].value)
 
 
-CONSTANT, LINEAR = (_enum("interpolation", item) for item in ("CONSTANT", "LINEAR"))
+CONSTANT, LINEAR, BEZIER = (_enum("interpolation", item) for item in ("CONSTANT", "LINEAR", "BEZIER"))
 GENERATED = _enum("type", "GENERATED")
 
 
@@ -141,6 +143,16 @@ def generated_keys(frames: Any, values: Any, interpolation: int) -> dict[str, An
         "interpolation": np.full(count, interpolation, dtype=np.int32),
         "type": np.full(count, GENERATED, dtype=np.int32),
     }
+
+
+def bezier_keys(frames: Any, values: Any, slopes: Any) -> dict[str, Any]:
+    """Keys typed GENERATED of a smooth curve with these slopes per frame, in the form of `read_keys`."""
+    keys = generated_keys(frames, values, BEZIER)
+    third = np.diff(frames, prepend=frames[0] - 1, append=frames[-1] + 1) / 3.0
+    for name, length in (("handle_left", -third[:-1]), ("handle_right", third[1:])):
+        keys[name] = keys["co"] + np.column_stack((length, length * slopes)).astype(np.float32)
+        keys[f"{name}_type"] = np.full(len(frames), _enum("handle_left_type", "ALIGNED"), dtype=np.int32)
+    return keys
 
 
 def write_keys(curve: Any, keys: dict[str, Any]) -> None:

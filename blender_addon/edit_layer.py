@@ -29,6 +29,7 @@ __all__ = [
     "set_base",
     "shift_edits",
     "show_preview",
+    "turn_path",
 ]
 
 _BASE, _PREVIEW = "Fleximo Motion", "Fleximo Preview"
@@ -153,12 +154,13 @@ def key_turn(armature: Any, bone: Any, turn: Quaternion, frame: int) -> None:
         own = own @ Quaternion((0.0, 1.0, 0.0), math.copysign(2.0 * _FINE_HALF_TURN, own.y))
     curves = compat.channels_in(action).fcurves
     for index, value in enumerate(own):
-        for point in curves.find(_turn_path(bone.name), index=index).keyframe_points:
+        for point in curves.find(turn_path(bone.name), index=index).keyframe_points:
             if abs(point.co.x - frame) < 0.5:
                 point.co_ui.y = value
 
 
-def _turn_path(name: str) -> str:
+def turn_path(name: str) -> str:
+    """The path of the curves that turn the bone of that name."""
     return f'pose.bones["{bpy.utils.escape_identifier(name)}"].rotation_quaternion'
 
 
@@ -167,7 +169,7 @@ def _turn_below(armature: Any, name: str, frame: int) -> Quaternion | None:
     strip, tracks = base_strip(armature), armature.animation_data.nla_tracks
     if strip is None or len(tracks) > 1 or armature.animation_data.use_tweak_mode:
         return None
-    curves = [compat.channels_in(strip.action).fcurves.find(_turn_path(name), index=index) for index in range(4)]
+    curves = [compat.channels_in(strip.action).fcurves.find(turn_path(name), index=index) for index in range(4)]
     at = frame - strip.frame_start + strip.action_frame_start
     return Quaternion([curve.evaluate(at) for curve in curves]) if all(curves) else None
 

@@ -19,7 +19,16 @@ from fleximo.plan import MotionPlan
 
 from . import armature, edit_layer, foreign_rig, plan_list, properties, sampling, segments
 
-__all__ = ["MOST_PREVIEWS", "accept", "choose", "exchange_steps", "landing_steps", "preview_steps", "reject"]
+__all__ = [
+    "MOST_PREVIEWS",
+    "accept",
+    "choose",
+    "exchange_base",
+    "exchange_steps",
+    "landing_steps",
+    "preview_steps",
+    "reject",
+]
 
 MOST_PREVIEWS = 4
 _SAME_BODY_M = 0.001
@@ -81,14 +90,9 @@ def exchange_steps(uid: str, base: str, made: Exchange, number: int) -> Generato
     """Exchanges one segment of the take's motion, whose action is called `base`; later keys by hand go along."""
     own = yield from segments.exchange_steps(lambda: properties.find_take(uid)[1].armature, base, made, number)
     scene, take = properties.find_take(uid)
-    strip = edit_layer.base_strip(take.armature)
-    action, begun = bpy.data.actions[own], None if strip is None else round(strip.frame_start)
+    action = bpy.data.actions[own]
     _, _, stop = segments.ranges(action)[number]
-    if begun is not None:
-        stop += begun - round(action.frame_range[0])
-    former = edit_layer.set_base(take.armature, action, begun)
-    if former is not None and former.users == 0:
-        bpy.data.actions.remove(former)  # undo brings it back
+    stop += exchange_base(take, action)
     if made.longer:
         edit_layer.shift_edits(take.armature, stop - made.longer, made.longer)
         take.frame_end += made.longer
@@ -96,6 +100,16 @@ def exchange_steps(uid: str, base: str, made: Exchange, number: int) -> Generato
     take.plan = json.dumps(made.plan.to_json())
     seed = made.plan.segments[number].seed
     take.segments[number].seed = -1 if seed is None else seed
+
+
+def exchange_base(take: Any, action: Any) -> int:
+    """Plays `action`, a version of the base, in the base's place; returns by how many frames later it is played."""
+    strip = edit_layer.base_strip(take.armature)
+    begun = None if strip is None else round(strip.frame_start)
+    former = edit_layer.set_base(take.armature, action, begun)
+    if former is not None and former.users == 0:
+        bpy.data.actions.remove(former)  # undo brings it back
+    return 0 if begun is None else begun - round(action.frame_range[0])
 
 
 def choose(take: Any, number: int) -> None:

@@ -88,11 +88,26 @@ def _replace(curve: Any, first: int, span: Span, values: Any, interpolation: int
     frames = keys["co"][:, 0]
     before, after = frames < first + span.start - 0.5, frames > first + span.stop - 0.5
     new = np.arange(span.start, span.new_stop)
-    fresh = compat.generated_keys(first + new, values[new], interpolation)
+    fresh = _join(
+        _as_seen(curve, frames[before].max(initial=first - 1) + 1, first + span.start, interpolation),
+        compat.generated_keys(first + new, values[new], interpolation),
+    )
     later = {name: entries[after].copy() for name, entries in keys.items()}
+    if after.any():
+        later = _join(_as_seen(curve, first + span.stop, frames[after].min(), interpolation), later)
     for name in ("co", "handle_left", "handle_right"):
         later[name][:, 0] += span.new_stop - span.stop
-    compat.write_keys(curve, {name: np.concatenate((keys[name][before], fresh[name], later[name])) for name in keys})
+    compat.write_keys(curve, _join({name: entries[before] for name, entries in keys.items()}, fresh, later))
+
+
+def _as_seen(curve: Any, start: float, stop: float, interpolation: int) -> dict[str, Any]:
+    """A key on each frame from `start` on, `stop` excluded: where keys are few, a piece that loses its end is kept."""
+    frames = np.arange(round(start), round(stop))
+    return compat.generated_keys(frames, np.array([curve.evaluate(frame) for frame in frames]), interpolation)
+
+
+def _join(*keys: dict[str, Any]) -> dict[str, Any]:
+    return {name: np.concatenate([each[name] for each in keys]) for name in keys[0]}
 
 
 def _move_markers(action: Any, made: Exchange, first: int, number: int) -> None:

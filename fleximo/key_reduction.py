@@ -21,7 +21,7 @@ from fleximo.motion import Motion
 
 __all__ = ["Keys", "ReducedKeys", "reduce_keys"]
 
-IntArray = npt.NDArray[np.signedinteger[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
 _MOST_ROUNDS = 12  # of tightening where joints that hang on each other add up their errors
 _TIGHTER = 0.6
 _MARGIN = 0.97  # of what is allowed: what reads the keys has 32 bits
@@ -178,9 +178,10 @@ def _slopes(frames: IntArray, values: FloatArray) -> FloatArray:
     if number == 1:
         return np.zeros((1, values.shape[1]))
     piece, weights = _basis(frames, count)
-    rest = values - weights[:, :1] * values[frames[piece]] - weights[:, 1:2] * values[frames[piece + 1]]
+    rest: FloatArray = values - weights[:, :1] * values[frames[piece]] - weights[:, 1:2] * values[frames[piece + 1]]
     left, right = weights[:, 2], weights[:, 3]
-    main: FloatArray = np.bincount(piece, left * left, number) + np.bincount(piece + 1, right * right, number)
+    main = np.asarray(np.bincount(piece, left * left, number), dtype=np.float64)
+    main = main + np.bincount(piece + 1, right * right, number)
     beside = np.bincount(piece, left * right, number)
     wanted: FloatArray = np.stack(
         [

@@ -20,6 +20,7 @@ def draw_edit(layout: Any, take: Any) -> None:
     row = layout.row(align=True)
     row.operator("fleximo.edit_base", depress=binding is not None and binding.use_tweak_mode, icon="NLA")
     row.operator("fleximo.clear_edits", icon="TRASH")
+    layout.operator("fleximo.reduce_keys", icon="IPO_BEZIER")
 
 
 def _draw_limbs(layout: Any, armature: Any) -> None:
