@@ -24,12 +24,12 @@ def draw_server(layout: Any) -> None:
         if line.fix:
             _draw_fix(box, line)
     row = layout.row(align=True)
-    row.operator("fleximo.connect", text="Check Again", icon="FILE_REFRESH")
+    row.operator("fleximo.connect", text="Check", icon="FILE_REFRESH")
     row.operator("fleximo.start_server", text="Start", icon="PLAY")
     row.operator("fleximo.stop_server", text="Stop", icon="SNAP_FACE")
     row = layout.row(align=True)
     row.operator("fleximo.show_log", icon="TEXT")
-    row.operator("fleximo.copy_diagnostics", icon="COPYDOWN")
+    row.operator("fleximo.copy_diagnostics", text="Diagnostics", icon="COPYDOWN")
 
 
 def _draw_fix(layout: Any, line: Any) -> None:
