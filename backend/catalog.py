@@ -129,16 +129,22 @@ def _diffusion_adapter(*given: Any, **named: Any) -> SkeletonAdapter:
     return DiffusionAdapter(*given, **named)
 
 
-def _moves() -> MotionModel:
+def _moves(settings: Mapping[str, Any]) -> MotionModel:
+    if settings:
+        raise FleximoError(
+            f"The moves have no settings; {', '.join(settings)} was given.",
+            code="invalid_setting",
+            remedy="Leave it out, or choose --motion-model t2m-gpt.",
+        )
     from backend.models.parametric import ParametricMoves
 
     return ParametricMoves()
 
 
-def _t2m_gpt() -> MotionModel:
+def _t2m_gpt(settings: Mapping[str, Any]) -> MotionModel:
     with _models_extra():
-        from backend.models.t2m_gpt import T2MGPT
-    return T2MGPT()
+        from backend.models.t2m_gpt import T2MGPT, Settings
+    return T2MGPT(Settings.from_json(settings))
 
 
 def _rules() -> Planner:
@@ -188,7 +194,7 @@ ADAPTERS = {
     "diffusion": Adapter("drawn by the paper's diffusion adapter", _diffusion_adapter, ("svd", "adapter")),
 }
 PLANNERS: dict[str, Callable[[], Planner]] = {"rules": _rules, "llm": _llm, "local": _local_llm}
-MOTION_MODELS: dict[str, Callable[[], MotionModel]] = {"moves": _moves, "t2m-gpt": _t2m_gpt}
+MOTION_MODELS: dict[str, Callable[[Mapping[str, Any]], MotionModel]] = {"moves": _moves, "t2m-gpt": _t2m_gpt}
 
 _loaded: dict[str, VideoModel] = {}
 
@@ -211,9 +217,9 @@ def adapter(name: str) -> Adapter:
     return _named(ADAPTERS, name, "adapter")
 
 
-def motion_model(name: str) -> MotionModel:
-    """The text-to-motion model `name`; raises `FleximoError` that lists the names there are."""
-    return _named(MOTION_MODELS, name, "motion model")()
+def motion_model(name: str, settings: Mapping[str, Any] | None = None) -> MotionModel:
+    """The text-to-motion model `name` with `settings` of its own; raises `FleximoError` that lists those there are."""
+    return _named(MOTION_MODELS, name, "motion model")(settings or {})
 
 
 def planner(name: str) -> Planner:

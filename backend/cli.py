@@ -198,6 +198,14 @@ def _add_motion_model(command: argparse.ArgumentParser) -> None:
         default="moves",
         help="the text-to-motion model: moves (default), or t2m-gpt, which needs its weights (see docs/motion.md)",
     )
+    command.add_argument(
+        "--motion-set",
+        dest="motion_settings",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the motion model, as greedy=true, device=cpu or precision=bf16 of t2m-gpt",
+    )
 
 
 def _add_planner(command: argparse.ArgumentParser) -> None:

@@ -68,6 +68,7 @@ def animate(arguments: argparse.Namespace) -> Result:
         camera_height_m=arguments.camera_height,
         camera_pitch_degrees=arguments.camera_pitch,
         settings=settings_of(arguments),
+        motion_settings=_motion_settings(arguments),
         refine=arguments.refine,
         master=arguments.keep is not None,
     )
@@ -88,17 +89,27 @@ def animate(arguments: argparse.Namespace) -> Result:
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """The engine's settings from --set, --quality and --steps; a value that is JSON is read as such."""
-    settings: dict[str, Any] = {}
-    for given in arguments.settings:
-        name, equals, text = given.partition("=")
-        if not (name and equals):
-            raise FleximoError(f"--set {given} is not NAME=VALUE.", remedy="Write it like --set guidance=2.5.")
-        try:
-            settings[name] = json.loads(text)
-        except ValueError:
-            settings[name] = text
+    settings = _pairs(arguments.settings, "--set", "guidance=2.5")
     named = {"quality": arguments.quality, "steps": arguments.steps}
     return settings | {name: value for name, value in named.items() if value is not None}
+
+
+def _pairs(given: list[str], option: str, example: str) -> dict[str, Any]:
+    """The values of an option that is given as NAME=VALUE; a value that is JSON is read as such."""
+    pairs: dict[str, Any] = {}
+    for each in given:
+        name, equals, text = each.partition("=")
+        if not (name and equals):
+            raise FleximoError(f"{option} {each} is not NAME=VALUE.", remedy=f"Write it like {option} {example}.")
+        try:
+            pairs[name] = json.loads(text)
+        except ValueError:
+            pairs[name] = text
+    return pairs
+
+
+def _motion_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    return _pairs(arguments.motion_settings, "--motion-set", "greedy=true")
 
 
 def _check_target(target: Path | None, *inputs: Path | None) -> None:
@@ -209,7 +220,8 @@ def plan(arguments: argparse.Namespace) -> Result:
 def motion(arguments: argparse.Namespace) -> Result:
     check_written(arguments.output, features=arguments.features)
     _check_target(arguments.output)
-    fps, model = as_fps(arguments.fps), catalog.motion_model(arguments.motion_model)
+    fps, settings = as_fps(arguments.fps), _motion_settings(arguments)
+    model = catalog.motion_model(arguments.motion_model, settings)
     made = catalog.plan_for_model(arguments.text, catalog.planner(arguments.planner), model).with_seed(arguments.seed)
     progress = ProgressLine()
     try:
@@ -226,7 +238,13 @@ def motion(arguments: argparse.Namespace) -> Result:
         "frames": len(moved),
         "fps": float(moved.fps),
         "fidelity": reports.fidelity_with("full" if performance.bundles else "draft", performance.bundles),
-        "stages": {"motion": {"implementation": arguments.motion_model, **reports.motion_weights(performance.bundles)}},
+        "stages": {
+            "motion": {
+                "implementation": arguments.motion_model,
+                "settings": settings,
+                **reports.motion_weights(performance.bundles),
+            }
+        },
         "warnings": [notice.code for notice in notices],
         "notices": [notice.to_json() for notice in notices],
         "seams": [seam.to_json() for seam in performance.seams],

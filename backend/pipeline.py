@@ -58,6 +58,7 @@ class Request:
     camera_height_m: float | None = None  # over the floor; None: fitted to the photo, like the pitch
     camera_pitch_degrees: float | None = None  # positive looks down
     refine: int = 0  # passes of refinement, see `backend.refine`
+    motion_settings: Mapping[str, Any] = field(default_factory=dict)  # of the motion model
     master: bool = True  # also keep the lossless master: without it frames cannot be exchanged later
 
 
@@ -109,7 +110,7 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
     if plan is not None:
         with _timed(timings, "motion"):
             plan = plan_for(plan, person)
-            model = catalog.motion_model(request.motion_model)
+            model = catalog.motion_model(request.motion_model, request.motion_settings)
             # At the video's rate: feet held at another one slide between its frames.
             performance = model.perform(plan, share_of(progress, 0.07, 0.12), fps)
             motion = performance.motion
@@ -179,7 +180,7 @@ def _planned(request: Request, progress: Progress) -> tuple[MotionPlan, str]:
     """The plan of the text, and the name of the planner who made it in the end."""
     planner = catalog.planner(request.planner)
     progress(0.0, f"planning: {planner.name}")
-    model = catalog.motion_model(request.motion_model)
+    model = catalog.motion_model(request.motion_model, request.motion_settings)
     plan = catalog.plan_for_model(request.text, planner, model).with_seed(request.seed)
     fell_back = any(notice.code == "planner_fallback" for notice in plan.notices)
     planned_by = "rules" if fell_back else planner.name

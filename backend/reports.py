@@ -51,7 +51,7 @@ def report(animation: Animation) -> dict[str, Any]:
     told = {stage: _stage(name) for stage, name in stages.items()}
     seen_by = detect.bundles_of(animation.detector)
     drawn_by = () if animation.adapted is None else animation.adapted.bundles
-    told["motion"] |= motion_weights(performance.bundles)
+    told["motion"] |= motion_weights(performance.bundles) | {"settings": dict(request.motion_settings)}
     told["detect"] |= motion_weights(seen_by)
     told["adapter"] |= motion_weights(drawn_by)
     seen = {} if animation.detector == "manual" else {row["name"]: row["sha256"] for row in bundled_models()}

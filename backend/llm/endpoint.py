@@ -45,7 +45,8 @@ class EndpointSettings:
         missing = [name for name, value in (("URL", settings.url), ("MODEL", settings.model)) if not value]
         if missing:
             raise _misconfigured(
-                f"The planner llm needs the environment variable {' and '.join(f'FLEXIMO_LLM_{n}' for n in missing)}.",
+                f"The planner llm needs the environment variable{'s' * (len(missing) - 1)} "
+                f"{' and '.join(f'FLEXIMO_LLM_{n}' for n in missing)}.",
                 "Set FLEXIMO_LLM_URL (e.g. http://127.0.0.1:11434 for Ollama) and FLEXIMO_LLM_MODEL; see "
                 "docs/planner.md.",
             )

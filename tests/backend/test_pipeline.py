@@ -50,7 +50,7 @@ def test_text_and_photo_become_a_video_with_every_intermediate(tmp_path: Path) -
     video = read_video(done.rendered.video)
     assert len(video) == done.rendered.frames == len(done.job.signal.track) == round(done.plan.seconds * 10)
     assert video.fps == 10 and video.frames.shape[1:3] == SIZE[::-1]
-    assert list(done.timings_s) == ["plan", "detect", "motion", "rescale", "render"]
+    assert list(done.timings_s) == ["plan", "detect", "motion", "rescale", "adapter", "render"]
     assert {path.name for path in tmp_path.iterdir()} == {"master.mkv", "video.mp4"}
 
 

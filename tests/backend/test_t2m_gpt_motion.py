@@ -393,6 +393,21 @@ def test_the_command_writes_a_motion_and_says_how_it_came_about(
     )  # fmt: skip
 
 
+def test_settings_reach_the_model_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def command(seed: int, *more: str, model: str = "t2m-gpt") -> int:
+        out = str(tmp_path / f"{seed}.npz")
+        return main(["motion", "she waves", "--motion-model", model, "-o", out, "--seed", str(seed), "--json", *more])
+
+    greedy = ("--motion-set", "greedy=true", "--motion-set", "precision=bf16", "--motion-set", "device=cpu")
+    assert command(1, *greedy) == command(2, *greedy) == 0
+    assert np.array_equal(Motion.load(tmp_path / "1.npz").rotations, Motion.load(tmp_path / "2.npz").rotations)
+    assert '"greedy": true' in capsys.readouterr().out
+    for wrong in ("greedy=yes", "precision=fp8", "heat=2", "greedy"):
+        assert command(3, "--motion-set", wrong) == 1 and "greedy" in capsys.readouterr().out
+    assert command(3, *greedy, model="moves") == 1 and "invalid_setting" in capsys.readouterr().out
+    assert not (tmp_path / "3.npz").exists()
+
+
 def test_words_that_no_planner_knows_reach_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out.npz")
     text = "a man juggles three balls, then waves"

@@ -6,9 +6,10 @@ Owns the order of the steps and the words about them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,18 @@ class Settings:
     device: str = "auto"  # "cpu", "cuda", "cuda:1", ...; auto = the GPU where there is one
     precision: str = "auto"  # of the GPT: "fp32", "fp16" or "bf16"; auto = fp16 on a GPU, fp32 on a CPU
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Settings:
+        """Settings by name; raises `FleximoError` (`invalid_setting`) for a name or a value that cannot be."""
+        known = {"greedy": bool, "device": str, "precision": str}
+        for name, value in document.items():
+            if not isinstance(value, known.get(name, ())):
+                raise _wrong_setting(f"T2M-GPT has no setting {name} of the value {value!r}.")
+        settings = cls(**document)
+        if settings.precision not in ("auto", *_DTYPES):
+            raise _wrong_setting(f"The precision {settings.precision!r} is not known.")
+        return settings
+
 
 @dataclass(frozen=True, eq=False)
 class Networks:
@@ -64,7 +77,7 @@ class Networks:
         device = _device(settings.device)
         name = settings.precision if settings.precision != "auto" else "fp32" if device.type == "cpu" else "fp16"
         if name not in _DTYPES:
-            raise FleximoError(f"The precision {name!r} is not known.", remedy=f"Use auto or {', '.join(_DTYPES)}.")
+            raise _wrong_setting(f"The precision {name!r} is not known.")
         own, clip = weights.bundle("t2m_gpt"), weights.bundle("clip_vit_b32")
         gpt = load_gpt(own.file("gpt.safetensors")).to(device, _DTYPES[name])
         text = TextEncoder(clip.folder)
@@ -174,6 +187,14 @@ def sentence(segment: Segment) -> str:
     words += [layer.text.strip() for layer in segment.layers if layer.text.strip() and layer.text not in segment.text]
     text = " while ".join(words)
     return text if _SUBJECT.match(text) else f"a person {text}"
+
+
+def _wrong_setting(message: str) -> FleximoError:
+    return FleximoError(
+        message,
+        code="invalid_setting",
+        remedy=f"There are greedy (true, false), device (auto, cpu, cuda) and precision (auto, {', '.join(_DTYPES)}).",
+    )
 
 
 def _device(name: str) -> torch.device:

@@ -56,7 +56,7 @@ def draw_tokens(
             logits = gpt(texts, known, cache)[:, -1].float().cpu().numpy()
             if not np.isfinite(logits).all():
                 raise FleximoError(
-                    "T2M-GPT's numbers overflowed.", code="not_finite", remedy="Use the precision fp32 or bf16."
+                    "T2M-GPT's numbers overflowed.", code="not_finite", remedy="Say --motion-set precision=bf16."
                 )
             if at_least_one and k == 0:
                 logits[:, config.end] = -np.inf
