@@ -137,7 +137,7 @@ def _is_plain(armature: Any, leads: list[_Lead]) -> bool:
         return False
     if armature.animation_data is not None:
         driven = [curve.data_path for curve in armature.animation_data.drivers]
-        if any(f'pose.bones["{name}"]' in path for path in driven for name in above):
+        if any(_path(name) in path for path in driven for name in above):
             return False
     return all(
         not bone.constraints
@@ -303,20 +303,24 @@ def _key_steps(
             path, width = _PATHS.get(mode, _EULER)
             values = _as_mode(rot.continuous(basis(n)[:, None])[:, 0], mode)
             for component in range(width):
-                curve = compat.add_curve(channels, f'pose.bones["{lead.control}"].{path}', component, lead.control)
+                curve = compat.add_curve(channels, f"{_path(lead.control)}.{path}", component, lead.control)
                 compat.set_keys(
                     curve, frames, values[:, component], interpolation=compat.LINEAR, key_type=compat.GENERATED
                 )
             yield 0.8 + 0.2 * (n + 1) / len(leads)
         channels = compat.channels_in(bpy.data.actions[own])
         for component in range(3):
-            curve = compat.add_curve(channels, f'pose.bones["{mover}"].location', component, mover)
+            curve = compat.add_curve(channels, f"{_path(mover)}.location", component, mover)
             compat.set_keys(curve, frames, moves[:, component], interpolation=compat.LINEAR, key_type=compat.GENERATED)
         done = True
     finally:
         if not done and own in bpy.data.actions:
             bpy.data.actions.remove(bpy.data.actions[own])
     return own
+
+
+def _path(bone: str) -> str:
+    return f'pose.bones["{bpy.utils.escape_identifier(bone)}"]'
 
 
 def _as_mode(turns: Any, mode: str) -> Any:

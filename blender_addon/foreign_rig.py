@@ -18,6 +18,7 @@ from fleximo.rig import DEFAULT_RIG
 from fleximo.rigs import Bridge, Match, Skeleton
 
 from . import axes
+from .armature import CONTACTS
 from .properties import forget_fit
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "controls_of",
     "detach",
     "is_mapped",
+    "is_ours",
     "show_match",
     "skeleton_of",
     "uniform_scale",
@@ -81,6 +83,12 @@ def detach() -> None:
         del bpy.types.Object.fleximo_rig
 
 
+def is_ours(armature: Any) -> bool:
+    """Whether Generate Motion made the armature: it needs no mapping."""
+    root = armature.pose.bones.get(DEFAULT_RIG.joint_names[0])
+    return root is not None and all(contact in root for contact in CONTACTS)
+
+
 def is_mapped(armature: Any) -> bool:
     """Whether the armature is a character of the user's, with a mapping."""
     return len(armature.fleximo_rig.joints) > 0
@@ -98,33 +106,37 @@ def show_match(armature: Any, match: Match) -> None:
 
 
 def bones_of(armature: Any) -> dict[str, str]:
-    """The bone of each joint that has one; raises `FleximoError` for one that the armature lacks."""
+    """The bone of each joint that has one.
+
+    Raises `FleximoError` for a bone that the armature lacks or that is chosen twice.
+    """
     found = {row.name: row.bone for row in armature.fleximo_rig.joints if row.bone}
-    _check(armature, found.values())
+    _check(armature, found)
+    return found
+
+
+def controls_of(armature: Any) -> dict[str, str]:
+    """The bone that takes the keys of each joint that has a bone; raises `FleximoError` as `bones_of` does."""
+    found = {row.name: row.control or row.bone for row in armature.fleximo_rig.joints if row.bone}
+    _check(armature, found)
+    return found
+
+
+def _check(armature: Any, found: Mapping[str, str]) -> None:
+    """Every bone is there, and is one joint's only."""
+    missing = [bone for bone in found.values() if bone not in armature.data.bones]
+    if missing:
+        raise FleximoError(
+            f"The armature {armature.name} has no bone called {missing[0]!r}.",
+            code="unknown_rig",
+            remedy="Choose another one in the list, or press Map Rig.",
+        )
     if len(set(found.values())) < len(found):
         twice = [bone for bone in found.values() if list(found.values()).count(bone) > 1]
         raise FleximoError(
             f"The bone {twice[0]} is chosen for {' and '.join(j for j, bone in found.items() if bone == twice[0])}.",
             code="unknown_rig",
             remedy="Choose one bone for each joint.",
-        )
-    return found
-
-
-def controls_of(armature: Any) -> dict[str, str]:
-    """The bone that takes the keys of each joint that has a bone."""
-    found = {row.name: row.control or row.bone for row in armature.fleximo_rig.joints if row.bone}
-    _check(armature, found.values())
-    return found
-
-
-def _check(armature: Any, names: Any) -> None:
-    missing = [name for name in names if name not in armature.data.bones]
-    if missing:
-        raise FleximoError(
-            f"The armature {armature.name} has no bone called {missing[0]!r}.",
-            code="unknown_rig",
-            remedy="Choose another one in the list, or press Map Rig.",
         )
 
 

@@ -39,8 +39,13 @@ class FLEXIMO_OT_map_rig(FleximoOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if _character(context) is None:
+        armature = _character(context)
+        if armature is None:
             return cls.refuse("Choose an armature as the take's character first")
+        if foreign_rig.is_ours(armature):
+            return cls.refuse(
+                "Choose a character of your own; the armature that Generate Motion makes needs no mapping"
+            )
         return True
 
     def act(self, context: Any) -> str:
@@ -118,7 +123,7 @@ class FLEXIMO_OT_photo_from_rig(FleximoOperator, bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         armature = _character(context)
-        if armature is None or not foreign_rig.is_mapped(armature):
+        if armature is None or not (foreign_rig.is_mapped(armature) or foreign_rig.is_ours(armature)):
             return cls.refuse("Choose the take's character and press Map Rig first")
         if not rig_photo.meshes_of(armature):
             return cls.refuse("The armature moves no mesh that could be seen")

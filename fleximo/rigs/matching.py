@@ -36,22 +36,12 @@ class Match:
 
 
 def match_rig(skeleton: Skeleton) -> Match:
-    """The bones of `skeleton` by our joints.
-
-    Raises `FleximoError` (code "unknown_rig") where neither names nor structure show two arms and two legs.
-    """
+    """The bones of `skeleton` by our joints, as far as names and structure tell; notices say what to look at."""
     family, named = _by_family(skeleton)
     shaped = bones_by_structure(skeleton)
     if family is None:
         named = _by_words(skeleton)
     found, missing = _together(skeleton, named, shaped)
-    lacking = [joint for joint in NEEDED if joint not in found]
-    if lacking:
-        raise FleximoError(
-            f"{len(lacking)} of the bones that a body needs were not found: {', '.join(lacking)}.",
-            code="unknown_rig",
-            remedy="Choose them in the list of bones.",
-        )
     in_order = {joint: skeleton.names[found[joint]] for joint in DEFAULT_RIG.joint_names if joint in found}
     controls = family.controls_in(skeleton.names, in_order) if family is not None else {}
     return Match(
@@ -109,11 +99,15 @@ def _by_words(skeleton: Skeleton) -> dict[str, int]:
 
 def _notices(family: Family | None, found: Mapping[str, str], shaped: list[str]) -> tuple[Notice, ...]:
     notices = []
+    lacking = [joint for joint in NEEDED if joint not in found]
+    if lacking:
+        message = f"{len(lacking)} bones that a body needs were not found: {', '.join(lacking)}."
+        notices.append(Notice("bones_needed", message, "Choose them in the list."))
     if shaped:
         told = "all bones" if len(shaped) == len(found) else f"{len(shaped)} of {len(found)} bones"
         message = f"The shape of the skeleton told {told}."
         notices.append(Notice("bones_by_structure", message, "Look at them in the list."))
-    absent = [joint for joint in DEFAULT_RIG.joint_names if joint not in found]
+    absent = [joint for joint in DEFAULT_RIG.joint_names if joint not in found and joint not in lacking]
     if absent:
         shown = ", ".join(absent[:4]) + (" and others" if len(absent) > 4 else "")
         notices.append(Notice("bones_absent", f"The character has no bone for {shown}."))

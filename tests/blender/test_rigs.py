@@ -10,7 +10,7 @@ import pytest
 
 from fleximo import Motion, Person
 from fleximo import rotations as rot
-from tests.fleximo.foreign_rigs import CHARACTERS, Character
+from tests.fleximo.foreign_rigs import CHARACTERS, Body, Character, Maker
 
 bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 
@@ -74,6 +74,7 @@ def test_a_motion_is_baked_onto_every_kind_of_rig(addon: Any, scene: Any, family
     take = scene.fleximo.takes[0]
     take.frame_end = take.frame_start + 59
     assert not bpy.ops.fleximo.bake_to_rig.poll()
+    assert not bpy.ops.fleximo.map_rig.poll(), "our own armature needs no mapping"
     take.character = holder
     assert not bpy.ops.fleximo.bake_to_rig.poll()
     assert bpy.ops.fleximo.map_rig() == {"FINISHED"}
@@ -177,10 +178,49 @@ def test_the_list_of_bones_can_be_corrected(addon: Any, scene: Any) -> None:
     with pytest.raises(RuntimeError, match="No bone is chosen for left_knee"):
         bpy.ops.fleximo.bake_to_rig()
     rows["left_knee"].bone = "mixamorig:LeftLeg"
+    rows["left_knee"].control = rows["right_knee"].control = "mixamorig:Head"
+    with pytest.raises(RuntimeError, match="Head is chosen for"):
+        bpy.ops.fleximo.bake_to_rig()
+    rows["left_knee"].control = rows["right_knee"].control = ""
     holder.scale = (0.01, 0.02, 0.01)
     bpy.context.view_layer.update()
     with pytest.raises(RuntimeError, match="Apply its scale"):
         bpy.ops.fleximo.bake_to_rig()
+
+
+def test_what_is_no_body_is_listed_to_be_chosen_by_hand(addon: Any, scene: Any) -> None:
+    whole = CHARACTERS["SMPL"]()
+    maker = Maker(Body())
+    for number, joint in enumerate(("pelvis", "left_hip", "left_knee", "left_ankle")):
+        maker.add(f'odd "{number}"', f'odd "{number - 1}"' if number else "", joint)
+    take = addon("properties").add_take(scene)
+    take.armature, take.character = build(whole, "Anna"), build(maker.made(), "Leg")
+    assert bpy.ops.fleximo.map_rig() == {"FINISHED"}
+    assert "bones that a body needs were not found" in addon("properties").live().message
+    assert len(take.character.fleximo_rig.joints) == 52
+    with pytest.raises(RuntimeError, match="No bone is chosen for"):
+        bpy.ops.fleximo.bake_to_rig()
+    take.character = None
+    bpy.ops.fleximo.map_rig()
+    assert len(take.armature.fleximo_rig.joints) == 52, "without a character it is the source of the motion"
+
+
+def test_names_with_quotes_are_keyed(addon: Any, scene: Any) -> None:
+    character = CHARACTERS["SMPL"]()
+    bpy.ops.fleximo.generate_motion(text="a man bows")
+    take = scene.fleximo.takes[0]
+    take.frame_end = take.frame_start + 9
+    take.character = holder = build(character, "Anna")
+    holder.data.bones["head"].name = 'the "head" \\ bone'
+    bpy.ops.fleximo.map_rig()
+    rows = {row.name: row for row in holder.fleximo_rig.joints}
+    assert rows["head"].bone == 'the "head" \\ bone' and rows["head"].guessed
+    fitted = fitted_motion(addon, scene, take)
+    bpy.ops.fleximo.bake_to_rig()
+    scene.frame_set(take.frame_end)
+    back = addon("sampling").pose_now(scene, holder)
+    head = fitted.rig.index("head")
+    assert np.degrees(rot.angle_between(back.world_rotations()[0, head], fitted.world_rotations()[-1, head])) < 0.1
 
 
 def test_a_bake_that_is_stopped_leaves_the_character_alone(addon: Any, scene: Any) -> None:
