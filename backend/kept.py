@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backend import reports
+from backend.adapters import complete_job
 from backend.rendering import Rendered
+from backend.stages import Progress, silent
 from fleximo.changes import changed_frames
 from fleximo.errors import FleximoError, Notice
 from fleximo.files import read_json, write_json
@@ -79,9 +81,13 @@ class Kept:
             )
         return take
 
-    def with_motion(self, motion: Motion) -> RenderJob:
-        """The job of the run with another motion, on the same body, camera and framing."""
-        return replace(self.take().with_motion(motion).job(), retime=self.job.retime)
+    def with_motion(self, motion: Motion, progress: Progress = silent) -> RenderJob:
+        """The job of the run with another motion, on the same body, camera and framing, by the same adapter."""
+        job = replace(self.take().with_motion(motion).job(), retime=self.job.retime)
+        if self.job.signal.drawn_frames is None:
+            return job
+        stages = read_json(self.folder / "report.json")["stages"]
+        return complete_job(job, stages["adapter"]["implementation"], progress).job
 
     def keep(
         self,

@@ -39,11 +39,11 @@ def _changed(kept: Kept, arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.variants != 1 or arguments.seed is not None or arguments.engine is not None:
         raise FleximoError("--variants, --seed and --engine belong to --range; with --motion they mean nothing.")
     imported = import_motion(arguments.motion)
-    job = kept.with_motion(imported.motion)
+    progress = ProgressLine()
+    job = kept.with_motion(imported.motion, progress)
     job = replace(job, settings=dict(job.settings) | settings_of(arguments))
     catalog.engine(job.engine).check(job.settings, job.size)
     folder = _target(kept, arguments.output, "changed")
-    progress = ProgressLine()
     try:
         done = render_changed(job, kept.job, kept.folder, folder, progress)
     except FleximoError as error:

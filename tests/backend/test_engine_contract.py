@@ -159,6 +159,7 @@ def test_one_picture_for_each_frame_of_the_track(bench: Bench) -> None:
     assert bench.done.fps == bench.job.fps == read_video(bench.done.video).fps
     assert bench.model.name == bench.name
     assert bench.model.window is None or bench.model.window > 0
+    assert isinstance(bench.model.reach, int) and bench.model.reach >= 0
     assert bench.model.fps in (None, catalog.engine(bench.name).default_fps)
     assert all(isinstance(notice, Notice) and notice.message for notice in bench.model.notices(bench.job))
     assert len(np.unique(bench.whole)) > 20 and bench.whole.std(axis=0).max() > 1.0, "a moving picture"

@@ -37,6 +37,7 @@ class WanVACE:
     name = "wan-vace"
     fps: Fraction | None = Fraction(16)
     window: int | None = None  # its own windows overlap, which the pipeline's calls do not
+    reach = 4  # frames that share a latent with a changed one
 
     def __init__(self, device: str | None = None) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
