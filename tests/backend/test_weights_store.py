@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 
 import pytest
+import shutil
 
 from backend import reports, weights
 from backend.weights import lock, store
@@ -99,6 +100,9 @@ def test_stand_ins_say_so_whatever_their_sums(tmp_path: Path, monkeypatch: pytes
     for _ in range(2):  # the second takes the first one's place
         make_standin_weights.make_standins(["dwpose"], tmp_path, tiny=True)
         assert weights.bundle("dwpose").state == "stand_in"
+    shutil.rmtree(tmp_path / "dwpose")
+    (tmp_path / "dwpose" / ".source").mkdir(parents=True)  # a pull that never reached its host leaves this
+    make_standin_weights.make_standins(["dwpose"], tmp_path, tiny=True)
     (tmp_path / "dwpose" / store.RECORD).unlink()
     with pytest.raises(FleximoError, match="left alone"):
         make_standin_weights.make_standins(["dwpose"], tmp_path, tiny=True)
