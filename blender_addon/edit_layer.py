@@ -26,6 +26,7 @@ __all__ = [
     "leave_base",
     "open_base",
     "pose_curves",
+    "seal",
     "set_base",
     "shift_edits",
     "show_preview",
@@ -33,7 +34,8 @@ __all__ = [
 ]
 
 _BASE, _PREVIEW = "Fleximo Motion", "Fleximo Preview"
-_FINE_HALF_TURN, _NO_HALF_TURN = 1e-3, 2e-5  # radians of half the angle of a turn
+# Radians of half the angle of a turn: told finely, taken for none, and the least whose cosine is below 1 in 32 bits.
+_FINE_HALF_TURN, _NO_HALF_TURN, _LEAST_HALF_TURN = 1e-3, 2e-5, math.acos(1.0 - 2.0**-24)
 _ROLE = "fleximo"  # custom property of our actions: which layer they are
 
 
@@ -126,19 +128,24 @@ def key_neutral(curves: Iterable[Any], frame: float) -> int:
     """Keys "as the base is" on `curves` of the edits at `frame`, over a key that is there; returns how many."""
     count = 0
     for curve in curves:
-        turn = curve.data_path.endswith("rotation_quaternion") and curve.array_index == 0
-        scale = curve.data_path.endswith("scale")
-        curve.keyframe_points.insert(frame, 1.0 if turn or scale else 0.0)
+        curve.keyframe_points.insert(frame, _neutral(curve))
         count += 1
     return count
 
 
-def key_turn(armature: Any, bone: Any, turn: Quaternion, frame: int) -> None:
-    """Keys by hand, at the current `frame`, that the bone is turned by `turn`, exactly.
+def _neutral(curve: Any) -> float:
+    """The value that leaves the base as it is."""
+    turn = curve.data_path.endswith("rotation_quaternion") and curve.array_index == 0
+    return float(turn or curve.data_path.endswith("scale"))
 
-    Blender combines turns by the angle whose cosine w is, and in 32 bits there is none between 0 and 0.04 degrees: a
-    key that it sets itself may be off by as much. A turn so small is keyed here as none, or with 0.1 degrees of twist
-    about the bone itself added, which moves no joint and takes the angle to where it is told finely.
+
+def key_turn(armature: Any, bone: Any, turn: Quaternion, frame: int, *, twist: bool = False) -> None:
+    """Keys by hand, at the current `frame`, that the bone is turned by `turn`, as exactly as Blender can.
+
+    It combines turns by the angle whose cosine w is, and in 32 bits there is none between 0 and 0.04 degrees: a key
+    that it sets itself may be off by as much. Here a turn that small is keyed as the nearer of the two; with `twist`
+    0.1 degrees about the bone itself are added, which moves no joint of it and takes the angle to where it is told
+    finely.
     """
     bone.rotation_quaternion = turn
     bone.keyframe_insert("rotation_quaternion", frame=frame, group=bone.name)
@@ -148,15 +155,31 @@ def key_turn(armature: Any, bone: Any, turn: Quaternion, frame: int) -> None:
         return
     own = below.inverted() @ turn
     half = math.sqrt(own.x * own.x + own.y * own.y + own.z * own.z)
-    if half < _NO_HALF_TURN:
+    if half < (_NO_HALF_TURN if twist else 0.5 * _LEAST_HALF_TURN):
         own = Quaternion()
-    elif half < _FINE_HALF_TURN:
+    elif half < _FINE_HALF_TURN and twist:
         own = own @ Quaternion((0.0, 1.0, 0.0), math.copysign(2.0 * _FINE_HALF_TURN, own.y))
     curves = compat.channels_in(action).fcurves
     for index, value in enumerate(own):
         for point in curves.find(turn_path(bone.name), index=index).keyframe_points:
             if abs(point.co.x - frame) < 0.5:
                 point.co_ui.y = value
+
+
+def seal(armature: Any, names: Iterable[str]) -> None:
+    """Ends the edits of these bones where the keys by hand end, so that later keys elsewhere do not prolong them."""
+    action = edits_action(armature)
+    curves = pose_curves(action, names)
+    if not any(len(curve.keyframe_points) for curve in curves):
+        return
+    first, last = action.frame_range
+    ways: dict[str, list[Any]] = {}
+    for curve in curves:
+        ways.setdefault(curve.data_path, []).append(curve)
+    for way in ways.values():
+        for end, frame in ((0, first - 1.0), (-1, last + 1.0)):
+            if any(len(c.keyframe_points) and c.keyframe_points[end].co.y != _neutral(c) for c in way):
+                key_neutral(way, frame)
 
 
 def turn_path(name: str) -> str:

@@ -270,4 +270,4 @@ def _to_fk(armature: Any, limbs: tuple[str, ...], frame: int, seen: dict[str, Ma
                 parent_matrix_local=bone.parent.bone.matrix_local,
                 invert=True,
             )
-            edit_layer.key_turn(armature, bone, basis.to_quaternion(), frame)
+            edit_layer.key_turn(armature, bone, basis.to_quaternion(), frame, twist=True)

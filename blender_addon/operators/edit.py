@@ -12,12 +12,14 @@ from typing import Any
 import bpy
 
 from fleximo import rotations as rot
+from fleximo.adjustments import in_place, looped, with_locked_feet
 from fleximo.errors import FleximoError
 from fleximo.fingers import HAND_SHAPES, curled, finger_names, shape_rotations
 from fleximo.key_reduction import ReducedKeys, reduce_keys
+from fleximo.motion import Motion
 from fleximo.rig import DEFAULT_RIG
 
-from .. import armature, axes, compat, edit_layer, few_keys, foreign_rig, landing, properties, sampling
+from .. import adjusting, armature, axes, compat, edit_layer, few_keys, foreign_rig, landing, properties, sampling
 from ..limb_ik import LIMBS, add_controls, has_controls, snap_steps
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -102,6 +104,7 @@ class FLEXIMO_OT_key_hands(_OnArmature, bpy.types.Operator):
         holder, frame = properties.active_take(context.scene).armature, context.scene.frame_current
         shape = curled(self.curl, self.spread) if self.shape == "custom" else self.shape
         sides = ("left", "right") if self.hand == "both" else (self.hand,)
+        edit_layer.seal(holder, DEFAULT_RIG.joint_names)
         for side in sides:
             names = finger_names(side)
             rests = armature.rest_quaternions(holder, names)
@@ -127,6 +130,7 @@ class FLEXIMO_OT_key_pose(_OnLayer, bpy.types.Operator):
     def act(self, context: Any) -> str:
         holder, frame = properties.active_take(context.scene).armature, context.scene.frame_current
         names = _chosen(holder)
+        edit_layer.seal(holder, DEFAULT_RIG.joint_names)
         root = holder.data.bones[0].name
         for name in names:
             for path in ("rotation_quaternion", "location") if name == root else ("rotation_quaternion",):
@@ -313,7 +317,58 @@ class FLEXIMO_OT_reduce_keys(_OnLayer, TaskOperator, bpy.types.Operator):
         return Task(self.kind, f"Reducing the keys of {take.name}", None, land, gather)
 
 
+_ADJUSTMENTS = (
+    ("feet", "Lock Feet", "Toes stay in one place while they are planted", 0),
+    ("place", "In Place", "Take out the way over the floor; sway and steps stay", 1),
+    ("loop", "Loop", "Bend the end so that the frame after the last is the first again", 2),
+)
+_ADJUST = {"feet": with_locked_feet, "place": in_place, "loop": looped}
+
+
+class FLEXIMO_OT_adjust_motion(_OnLayer, TaskOperator, bpy.types.Operator):
+    """Adjust the take's motion by keys on the layer above the generated ones"""
+
+    bl_idname = "fleximo.adjust_motion"
+    bl_label = "Adjust Motion"
+    bl_options = LEAVES_FILE
+    kind = "motion"
+
+    adjustment: bpy.props.EnumProperty(name="Adjustment", description="What is done", items=_ADJUSTMENTS)
+
+    @classmethod
+    def description(cls, _context: Any, given: Any) -> str:
+        return {name: told for name, _, told, _ in _ADJUSTMENTS}[given.adjustment]
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return super().poll(context) and cls.idle()
+
+    def prepare(self, context: Any) -> Task:
+        take, scene_name = properties.active_take(context.scene), context.scene.name
+        uid, start, stop = take.uid, take.frame_start, take.frame_end + 1
+        adjust = _ADJUST[self.adjustment]
+
+        def look_up() -> tuple[Any, Any]:
+            return bpy.data.scenes[scene_name], properties.find_take(uid)[1].armature
+
+        def gather() -> Generator[float, None, Any]:
+            before = yield from sampling.sampling_steps(look_up, start, stop)
+
+            def work(_report: Report) -> Generator[None, None, tuple[Motion, Motion]]:
+                yield
+                return before, adjust(before)
+
+            return work
+
+        def land(made: tuple[Motion, Motion]) -> Generator[float, None, str]:
+            count = yield from adjusting.keying_steps(look_up, *made, start)
+            return f"{count} frames are keyed." if count else "Nothing had to be changed."
+
+        return Task(self.kind, f"Adjusting {take.name}", None, land, gather)
+
+
 CLASSES = (
+    FLEXIMO_OT_adjust_motion,
     FLEXIMO_OT_reduce_keys,
     FLEXIMO_OT_snap_ik,
     FLEXIMO_OT_snap_fk,

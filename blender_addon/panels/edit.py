@@ -16,6 +16,9 @@ def draw_edit(layout: Any, take: Any) -> None:
     row.operator("fleximo.key_generated", text="As Generated", icon="KEY_DEHLT")
     layout.operator_menu_enum("fleximo.key_hands", "shape", icon="VIEW_PAN")
     _draw_limbs(layout, take.armature)
+    row = layout.row(align=True)
+    for adjustment, title in (("feet", "Lock Feet"), ("place", "In Place"), ("loop", "Loop")):
+        row.operator("fleximo.adjust_motion", text=title).adjustment = adjustment
     binding = take.armature.animation_data
     row = layout.row(align=True)
     row.operator("fleximo.edit_base", depress=binding is not None and binding.use_tweak_mode, icon="NLA")

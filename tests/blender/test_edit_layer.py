@@ -175,3 +175,15 @@ def test_an_edit_comes_and_goes(addon: Any, scene: Any) -> None:
     assert rot.angle_between(sampled(addon, scene, take).rotations[19, ELBOW], before.rotations[19, ELBOW]) < 1e-3
     bpy.ops.fleximo.clear_edits()
     assert (bits(sampled(addon, scene, take)) == bits(before)).all()
+
+
+def test_an_edit_is_not_prolonged_by_a_later_one(addon: Any, scene: Any) -> None:
+    take = generated(scene)
+    for frame in (20, 30):
+        pose(scene, take.armature, frame)
+    before = sampled(addon, scene, take)
+    scene.frame_set(80)
+    bpy.ops.fleximo.key_hands(shape="fist", hand="right", ease=4)
+    after = sampled(addon, scene, take)
+    same = (bits(before) == bits(after)).all(axis=1)
+    assert np.flatnonzero(~same).tolist() == list(range(76, 83))
