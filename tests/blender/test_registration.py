@@ -15,7 +15,7 @@ OPERATORS = (
     "render_range show_variant accept_variant drop_variants "
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
     "import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits edit_base "
-    "accept_motion reject_motion flip_preview regenerate_segment snap_ik snap_fk reduce_keys "
+    "accept_motion reject_motion flip_preview regenerate_segment snap_ik snap_fk reduce_keys adjust_motion "
     "map_rig bake_to_rig photo_from_rig go_to_source standard_view place_points copy_diagnostics "
     "check_frames copy_line show_log"
 ).split()
