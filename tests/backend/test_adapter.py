@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -257,3 +259,75 @@ def test_hidden_hands_leave_nothing_to_draw() -> None:
     hidden = replace(given, confidence=confidence)
     assert not hand_boxes(hidden).any()
     assert np.array_equal(*(getattr(draw_pair(hidden, PAPER.drawing()), kind) for kind in ("body", "full")))
+
+
+def animate(tmp_path: Path, *more: str) -> int:
+    from backend import cli
+    from fleximo import MotionPlan, Segment, moves
+    from tests.backend.draft_truth import PEOPLE
+
+    motion = tmp_path / "motion.npz"
+    moves.generate(MotionPlan((Segment("wave", 2.0, side="right"),), seed=2), fps=15)[:3].save(motion)
+    photo = ["--image", str(PEOPLE / "anna.jpg"), "-o", str(tmp_path / "out.mp4")]
+    return cli.main(["animate", "--motion", str(motion), *photo, "--adapter", "diffusion", "--json", *more])
+
+
+def test_the_command_line_runs_the_adapter_and_the_report_says_so(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_standins(["mimicmotion"], models, tiny=True)
+    from backend.models.adapter import complete
+
+    monkeypatch.setattr(complete, "Sampling", lambda: QUICK)
+    more = ["--engine", "mimicmotion", "--size", "64x128", "--steps", "1", "--set", "guidance=1.0"]
+    assert animate(tmp_path, *more) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["stages"]["adapter"]["implementation"] == "diffusion" and told["fidelity"] == "stand_in"
+    sums = told["stages"]["adapter"]["weights_sha256"]
+    assert len(sums["adapter/denoising_unet.safetensors"]) == 64
+    assert "adapter" in told["timings_s"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--engine", "draft"], "mimicmotion"),
+        (["--engine", "mimicmotion", "--fps", "24"], "frame by frame"),
+    ],
+)
+def test_what_the_adapter_cannot_serve_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], words: str
+) -> None:
+    make_standins(["mimicmotion"], Path(os.environ["FLEXIMO_MODELS"]), tiny=True)
+    assert animate(tmp_path, *more) == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "invalid_setting" and words in str(error)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_the_list_of_models_says_which_adapter_needs_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backend import cli
+
+    def states() -> dict[str, str]:
+        assert cli.main(["models", "list", "--json"]) == 0
+        return {row["name"]: row["state"] for row in json.loads(capsys.readouterr().out)["adapters"]}
+
+    assert states() == {"kinematic": "ready", "diffusion": "ready"}
+    monkeypatch.setenv("FLEXIMO_MODELS", str(tmp_path))
+    assert states() == {"kinematic": "ready", "diffusion": "needs files"}
+
+
+def test_checkpoints_of_a_training_are_imported_by_what_is_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backend.models.svd.pose_net import PoseNet
+    from backend.weights.imports import import_weights
+
+    monkeypatch.setenv("FLEXIMO_MODELS", str(tmp_path / "models"))
+    (tmp_path / "given").mkdir()
+    torch.save(PoseNet().state_dict(), tmp_path / "given" / "pose_guider-400000.pth")
+    taken = import_weights("adapter", tmp_path / "given")
+    assert list(taken.taken) == ["pose_guider.safetensors"] and taken.missing == ["denoising_unet.safetensors"]
+    assert "conv_layers.0.weight" in load_file(tmp_path / "models" / "adapter" / "pose_guider.safetensors")

@@ -72,7 +72,13 @@ def validate(training: Training, clips: Sequence[Clip], sampling: Sampling) -> t
             drawn.append(draw_hands(Trained(training, adapter), clip.body, pair, convention, sampling))
     errors = [hand_error(pictures, clip) for pictures, clip in zip(drawn, clips)]
     blank = [hand_error(clip.body, clip) for clip in clips]
-    return drawn, float(np.nanmean(errors)), float(np.nanmean(blank))
+    return drawn, _mean(errors), _mean(blank)
+
+
+def _mean(errors: Sequence[float]) -> float:
+    """Of the clips that have hands; not a number where none has."""
+    known = [error for error in errors if not math.isnan(error)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def settings_from(arguments: argparse.Namespace) -> TrainingSettings:
