@@ -22,6 +22,7 @@ _ANKLE = 0.2  # of the height: an ankle is at most this far over the lowest bone
 _HANGS = 0.8  # cosine to the vertical above which a bone is part of the leg, below which part of the foot
 _MIDDLE = 0.03  # of the height: what is nearer to the middle plane lies in it
 _ARM_OF_LEG, _UPPER_OF_FORE = 0.66, 1.1  # lengths of the default rig, rounded
+_TOO_LONG = 0.2  # how much an arm that is too long for the legs counts against one too short, where the wrist is known
 _SHORT = 0.012  # of the height: a bone shorter than this is no collar bone
 _HEAD_BONE = 1.3  # a bone this much longer than the neck is the head itself and ends at the crown
 
@@ -167,7 +168,8 @@ class _Body:
                     if min(upper, fore) < 0.02 * self.height:
                         continue
                     miss = abs(np.log(upper / fore / _UPPER_OF_FORE))
-                    miss += abs(np.log((upper + fore) / (_ARM_OF_LEG * leg_length)))
+                    longer = np.log((upper + fore) / (_ARM_OF_LEG * leg_length))
+                    miss += max((1.0 if wrist is None else _TOO_LONG) * longer, -longer)
                     if miss < best[0]:
                         best = (float(miss), {"shoulder": shoulder, "elbow": elbow, "wrist": end})
         arm = best[1]

@@ -25,9 +25,15 @@ class Character:
 
 
 class Body:
-    """The places of a body's joints and landmarks at rest, arms lowered by some degrees, fingers a little curled."""
+    """The places of a body's joints and landmarks at rest, arms lowered by some degrees, fingers a little curled.
+
+    `build` is (degrees more, length of legs, length of arms), laid over what a program's characters have.
+    """
+
+    build = (0.0, 1.0, 1.0)
 
     def __init__(self, arms_down: float = 0.0, curl: float = 0.0, legs: float = 1.0, arms: float = 1.0) -> None:
+        arms_down, legs, arms = arms_down + self.build[0], legs * self.build[1], arms * self.build[2]
         offsets = DEFAULT_RIG.rest_offsets.astype(float).copy()
         turns = np.tile(rot.IDENTITY, (1, len(_JOINTS), 1))
         for side, sign in (("left", -1.0), ("right", 1.0)):

@@ -17,7 +17,7 @@ from fleximo.kinematics import forward
 from fleximo.planner import RulePlanner
 from fleximo.rig import BODY_JOINTS
 from fleximo.rigs import NEEDED, Bridge, Skeleton, families, match_rig
-from tests.fleximo.foreign_rigs import CHARACTERS, Character
+from tests.fleximo.foreign_rigs import CHARACTERS, Body, Character
 
 ALL = pytest.mark.parametrize("family", CHARACTERS)
 
@@ -84,6 +84,18 @@ def test_structure_does_not_depend_on_heading_size_or_order(family: str) -> None
         tails=rot.rotate(turn, blind.tails) * 0.37 + [3.0, 1.0, -2.0],
     )
     assert match_rig(moved).bones == match_rig(blind).bones
+
+
+@ALL
+@pytest.mark.parametrize("build", [(25.0, 0.65, 1.2), (-20.0, 0.75, 0.8), (20.0, 1.2, 0.8), (0.0, 1.1, 1.2)])
+def test_children_giants_and_hanging_arms_are_told_by_structure(
+    family: str, build: tuple[float, float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Body, "build", build)
+    character = CHARACTERS[family]()
+    blind = renamed(character.skeleton, seed=7)
+    told = dict(zip(blind.names, character.skeleton.names))
+    assert right(character, {joint: told[bone] for joint, bone in match_rig(blind).bones.items()}) >= 0.95
 
 
 def test_names_in_front_of_names_do_not_matter() -> None:
