@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import shutil
 import types
 from pathlib import Path
 
 import pytest
-import shutil
 
 from backend import reports, weights
 from backend.weights import lock, store
