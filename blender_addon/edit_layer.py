@@ -178,7 +178,10 @@ def seal(armature: Any, names: Iterable[str]) -> None:
         ways.setdefault(curve.data_path, []).append(curve)
     for way in ways.values():
         for end, frame in ((0, first - 1.0), (-1, last + 1.0)):
-            if any(len(c.keyframe_points) and c.keyframe_points[end].co.y != _neutral(c) for c in way):
+            points = [curve.keyframe_points[end] for curve in way if len(curve.keyframe_points)]
+            if any(point.co.y != _neutral(curve) for point, curve in zip(points, way)):
+                for point in points:  # between the keys there are, the curve stays as it is
+                    point.handle_left_type = point.handle_right_type = "FREE"
                 key_neutral(way, frame)
 
 

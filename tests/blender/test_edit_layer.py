@@ -185,5 +185,5 @@ def test_an_edit_is_not_prolonged_by_a_later_one(addon: Any, scene: Any) -> None
     scene.frame_set(80)
     bpy.ops.fleximo.key_hands(shape="fist", hand="right", ease=4)
     after = sampled(addon, scene, take)
-    same = (bits(before) == bits(after)).all(axis=1)
+    same = np.abs(bits(before) - bits(after)).max(axis=1) < 1e-6
     assert np.flatnonzero(~same).tolist() == list(range(76, 83))
