@@ -74,16 +74,19 @@ def test_structure_alone_finds_95_percent_of_the_bones(family: str) -> None:
 
 
 @ALL
-def test_structure_does_not_depend_on_heading_size_or_order(family: str) -> None:
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_structure_does_not_depend_on_heading_size_or_order(family: str, seed: int) -> None:
     character = CHARACTERS[family]()
-    blind = shuffled(renamed(character.skeleton, seed=4), seed=1)
-    turn = rot.from_axis_angle([0.0, 1.0, 0.0], 2.0)
+    named = shuffled(character.skeleton, seed)
+    blind = renamed(named, seed=4)
+    turn = rot.from_axis_angle([0.0, 1.0, 0.0], 1.0 + 2.0 * seed)
     moved = replace(
         blind,
         heads=rot.rotate(turn, blind.heads) * 0.37 + [3.0, 1.0, -2.0],
         tails=rot.rotate(turn, blind.tails) * 0.37 + [3.0, 1.0, -2.0],
     )
-    assert match_rig(moved).bones == match_rig(blind).bones
+    told = dict(zip(blind.names, named.names))
+    assert right(character, {joint: told[bone] for joint, bone in match_rig(moved).bones.items()}) >= 0.95
 
 
 @ALL
