@@ -104,6 +104,8 @@ def ways(scale: Scale, *, compiled: bool) -> list[Way]:
         Way("fewer, aligned steps (approximate)", fewer, exact=False, compiled=compiled),
         Way("guidance on 60 % of the steps (approximate)", replace(ours, guidance_interval=(0.2, 0.8)), exact=False,
             compiled=compiled),
+        Way("deep features of every second step (approximate)", replace(ours, deep_cache=2), exact=False,
+            compiled=compiled),
     ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from backend.models.mimicmotion import rendering as rendering_module  # noqa: E4
 from backend.models.mimicmotion.engine import MimicMotion  # noqa: E402
 from backend.models.mimicmotion.networks import Networks  # noqa: E402
 from backend.models.mimicmotion.pictures import reference, skeletons  # noqa: E402
-from backend.models.mimicmotion.rendering import LATENTS, PREVIEW  # noqa: E402
+from backend.models.mimicmotion.rendering import LATENTS, PREVIEW, sampling_plan  # noqa: E402
 from backend.models.mimicmotion.settings import QUALITIES, Settings  # noqa: E402
 from backend.models.svd.memory import GIB  # noqa: E402
 from backend.models.svd.unet import PoseUNet  # noqa: E402
@@ -148,6 +148,21 @@ def test_a_killed_render_goes_on_with_the_same_bits(
     frames = shared.render(job(), place=Workplace(tmp_path)).frames
     assert np.array_equal(frames, whole[0])
     assert len(made) == (4 if call >= 4 else 8)
+
+
+def test_a_killed_render_that_reuses_deep_features_goes_on_where_all_are_computed(
+    shared: MimicMotion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cached = job(frames=3, steps=4, guidance=1.0, deep_cache=2)
+    frames = shared.render(cached).frames
+    assert not np.array_equal(frames, shared.render(job(frames=3, steps=4, guidance=1.0)).frames)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        dying(patch, 3, Killed())
+        shared.render(cached, place=Workplace(tmp_path))
+    made = dying(monkeypatch, -1, Killed())
+    assert np.array_equal(shared.render(cached, place=Workplace(tmp_path)).frames, frames)
+    assert len(made) == 2  # the third step again, for what the fourth reuses was lost
+    assert sampling_plan(Settings(parity=True, deep_cache=2), 73, 72).deep_cache == 1
 
 
 def test_a_render_killed_while_decoding_samples_nothing_again(
@@ -360,7 +375,7 @@ def test_sizes_and_settings_that_cannot_be_are_refused_at_once(shared: MimicMoti
     for wrong in (
         {"step": 3}, {"steps": 0}, {"steps": 2.5}, {"guidance": [1]}, {"guidance": "high"}, {"quality": "good"},
         {"guidance_interval": [0.8, 0.2]}, {"overlap": 5}, {"decode_overlap": 4}, {"precision": "int8"},
-        {"parity": 1}, {"noise_augmentation": -0.1}, {"window": True},
+        {"parity": 1}, {"deep_cache": 0}, {"noise_augmentation": -0.1}, {"window": True},
     ):  # fmt: skip
         with pytest.raises(FleximoError) as refused:
             shared.render(job(**wrong))

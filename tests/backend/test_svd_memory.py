@@ -155,6 +155,14 @@ def test_four_bytes_a_value_take_twice_the_weights() -> None:
     assert four.peaks["denoise"] == pytest.approx(2 * two.peaks["denoise"], rel=0.05)
 
 
+def test_kept_deep_features_are_counted() -> None:
+    """640 channels of every frame of both branches, two bytes each."""
+    plain, kept = (
+        plan_memory(SVD_XT_COSTS, free=None, size=SIZE, frames=73, window=72, chunk=8, kept_frames=n) for n in (0, 144)
+    )
+    assert kept.peaks["denoise"] - plain.peaks["denoise"] == 144 * 72 * 128 * 640 * 2
+
+
 def ladder(plan: MemoryPlan, stage: str, allow: bool) -> list[MemoryPlan]:
     plans = [plan]
     while (thriftier := step_down(plans[-1], stage, smaller_window=allow)) is not None:

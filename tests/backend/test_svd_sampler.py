@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from diffusers import AutoencoderKLTemporalDecoder  # noqa: E402
+from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel  # noqa: E402
 from scipy import ndimage  # noqa: E402
 from torch import Tensor  # noqa: E402
 
@@ -23,7 +23,7 @@ from backend.models.svd.decode import QuickLook, decode, to_pictures  # noqa: E4
 from backend.models.svd.pose_net import PoseNet  # noqa: E402
 from backend.models.svd.sampler import Frozen, SamplingPlan, State, Watch, draw_noise, sample, start  # noqa: E402
 from backend.models.svd.schedule import make_scheduler  # noqa: E402
-from backend.models.svd.unet import PoseUNet, shorten_cross_attention  # noqa: E402
+from backend.models.svd.unet import DeepFeatures, PoseUNet, shorten_cross_attention  # noqa: E402
 from backend.models.svd.windows import balanced_windows  # noqa: E402
 from tests.fixtures.fill_weights import fill_module  # noqa: E402
 from tests.fixtures.standins.mimicmotion import TINY_UNET  # noqa: E402
@@ -302,3 +302,43 @@ def test_what_is_told_of_sealed_tensors_is_sealed_too(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"seed":"7"', b'"seed":"8"'))
     assert read_sealed(path) is None
     assert read_sealed(tmp_path / "none") is None
+
+
+def test_a_call_of_the_unet_is_diffusers_own_and_reuses_only_what_it_kept(unet: PoseUNet) -> None:
+    given = (torch.randn(2, 3, 8, SIDE, SIDE), torch.tensor(0.5), torch.randn(2, 1, 32), torch.rand(2, 3))
+    whole = UNetSpatioTemporalConditionModel.forward(unet, *given, return_dict=False)[0]
+    assert torch.equal(unet(*given).sample, whole)
+    deep = DeepFeatures()
+    assert torch.equal(unet(*given, deep=deep).sample, whole) and deep.kept is not None
+    middle: list[Tensor] = []
+    hook = unet.mid_block.register_forward_pre_hook(lambda *_: middle.append(_))
+    assert torch.equal(unet(*given, deep=deep).sample, whole) and not middle
+    hook.remove()
+    later = (given[0] + 0.01 * torch.randn_like(given[0]), *given[1:])
+    exact = unet(*later).sample
+    near, far = (unet(*later, deep=DeepFeatures(kept)).sample for kept in (deep.kept, torch.zeros_like(deep.kept)))
+    assert 0.0 < (near - exact).abs().mean() < 0.5 * (far - exact).abs().mean()
+
+
+def test_deep_features_are_computed_at_every_so_many_steps(
+    unet: PoseUNet, told: Conditioning, noise: Tensor, tmp_path: Path
+) -> None:
+    """Each window and branch has its own; a stopped loop goes on from where all is computed, with the same bits."""
+    scheduler, middle = make_scheduler(5), []
+    exact, chosen = (replace(plan(guided_steps=(1, 5)), steps=5, deep_cache=every) for every in (1, 2))
+    begun = start(noise, FRAMES, scheduler)
+    states: list[State] = []
+    hook = unet.mid_block.register_forward_pre_hook(lambda *_: middle.append(_))
+    cached = sample(
+        unet, scheduler, told, chosen, begun, noise, watch=Watch(after_step=lambda state, _: states.append(state))
+    )
+    hook.remove()
+    # steps 0, 2, 4 compute all; at step 1 guidance begins, with a branch that has nothing to reuse yet
+    assert len(middle) == len(chosen.windows) * (1 + 1 + 2 + 2)
+    assert [chosen.computes_all(step) for step in range(5)] == [True, False, True, False, True]
+    assert chosen.cost == exact.cost and chosen.work_at(3) < 0.5 * exact.work_at(3) and chosen.work_at(2) == 20
+    assert torch.equal(sample(unet, scheduler, told, chosen, states[1], noise), cached)
+    plain = sample(unet, scheduler, told, exact, begun, noise)
+    assert 0.0 < (cached - plain).abs().mean() < 0.5 * plain.abs().mean()
+    batched = sample(unet, scheduler, told, replace(chosen, batched=True), begun, noise)
+    assert torch.isfinite(batched).all()

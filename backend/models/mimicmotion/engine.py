@@ -15,7 +15,7 @@ from fractions import Fraction
 import torch
 
 from backend.models.mimicmotion.networks import Networks
-from backend.models.mimicmotion.rendering import Rendering
+from backend.models.mimicmotion.rendering import Rendering, sampling_plan
 from backend.models.mimicmotion.settings import Settings
 from backend.models.svd.memory import GIB, MemoryPlan, plan_memory, step_down
 from backend.stages import Progress, Workplace, silent
@@ -115,6 +115,7 @@ class MimicMotion:
             batched=settings.batched_guidance and not settings.parity,
             smaller_window=settings.smaller_window,
             bytes_per_value=networks.dtype.itemsize,
+            kept_frames=_kept_frames(settings, frames),
         )
         if memory.window < min(settings.window, frames) or memory.chunk < settings.decode_chunk:
             self._told.append(_fitted(memory, free or math.inf))
@@ -145,6 +146,12 @@ class MimicMotion:
         # Some drivers spill into the machine's memory, a hundred times slower, rather than say that it is full.
         torch.cuda.set_per_process_memory_fraction(min(1.0, (free + ours) / total), self.device)
         return float(free + ours)
+
+
+def _kept_frames(settings: Settings, frames: int) -> int:
+    """How many frames' deep features wait for the next step: those of every window and branch."""
+    plan = sampling_plan(settings, frames, min(settings.window, frames))
+    return max(plan.frames_at(step) for step in range(plan.steps)) if plan.deep_cache > 1 else 0
 
 
 def _record(memory: MemoryPlan, place: Workplace | None) -> None:

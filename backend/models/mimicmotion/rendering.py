@@ -63,6 +63,7 @@ def sampling_plan(
         guided_steps=settings.guided_steps(),
         single_branch=not settings.parity,
         batched=batched,
+        deep_cache=1 if settings.parity else settings.deep_cache,
     )
 
 
@@ -99,7 +100,7 @@ class Rendering:
         self.plan = sampling_plan(self.settings, frames, window, batched=self.memory.batched, span=span)
         costs = self.networks.costs
         self._decode_unit = costs.decode_flops_cell / costs.unet_flops_cell  # in frames of a U-Net call
-        self._pace = Pace(self.progress, self.plan.cost + self._decode_unit * (last - first))
+        self._pace = Pace(self.progress, self._work_until(self.plan.steps) + self._decode_unit * (last - first))
 
     def run(self) -> Video:
         """The frames `job.frames`. Raises `Cancelled` within one call of a network after the user asks to stop."""
@@ -109,7 +110,7 @@ class Rendering:
             latents = self._sampled(picture)
             self._keep(latents)
         else:
-            self._pace.skip(self.plan.cost)
+            self._pace.skip(self._work_until(self.plan.steps))
         video = self._decoded(latents)
         self.progress(1.0, "rendered")
         return video
@@ -161,7 +162,7 @@ class Rendering:
         if found is not None and torch.equal(found[1]["sigmas"], scheduler.sigmas):
             state = State(found[0], found[1]["latents"])
             self._generator.set_state(found[1]["generator"])
-            self._pace.skip(sum(self.plan.frames_at(step) for step in range(state.step)))
+            self._pace.skip(self._work_until(state.step))
         state.latents = state.latents.to(device)
         frozen = None
         if self._frozen_clip is not None:
@@ -237,6 +238,10 @@ class Rendering:
         self._leave("vae")
         return Video(pictures[first - low : last - low].copy(), self.job.fps)
 
+    def _work_until(self, step: int) -> float:
+        """Of the first `step` steps, in frames of whole calls of the U-Net."""
+        return sum(self.plan.work_at(done) for done in range(step))
+
     def _enter(self, stage: str, message: str) -> None:
         self.stage = stage
         self._pace.next(message)
@@ -292,7 +297,7 @@ class _Onlooker:
         self._look = look
         self._checkpoints = checkpoints
         self._sigmas = sigmas
-        self._pending = 0
+        self._pending = 0.0
         self._shown = float("-inf")
 
     def watch(self) -> Watch:
@@ -301,14 +306,16 @@ class _Onlooker:
     def before_call(self, step: int, window: int, frames: int) -> None:
         pace, plan = self._rendering._pace, self._rendering.plan
         pace.did(self._pending)
-        self._pending = frames
+        self._pending = frames * plan.share_of_a_call(step)
         windows = f", window {window + 1} of {len(plan.windows)}" if len(plan.windows) > 1 else ""
         pace.next(f"step {step + 1} of {plan.steps}{windows}")
 
     def after_step(self, state: State, guess: Tensor) -> None:
         self._rendering._pace.did(self._pending)
-        self._pending = 0
-        if self._checkpoints is not None and state.step < self._rendering.plan.steps:
+        self._pending = 0.0
+        plan = self._rendering.plan
+        # Between, the next step would need deep features that are too large to be written at every step.
+        if self._checkpoints is not None and state.step < plan.steps and plan.computes_all(state.step):
             tensors = {"latents": state.latents, "sigmas": self._sigmas}
             generator = self._rendering._generator.get_state()
             self._checkpoints.save(state.step, tensors | {"generator": generator})

@@ -26,6 +26,7 @@ class Settings:
     steps: int | None = None  # instead of the quality's count
     guidance: float | tuple[float, float] = 2.0  # how strictly photo and skeleton are followed; two: first, last frame
     guidance_interval: tuple[float, float] = (0.0, 1.0)  # share of the steps with guidance; less than all is faster
+    deep_cache: int = 1  # the U-Net's deep features are computed at every so many steps and reused between; faster
     noise_augmentation: float = 0.0  # noise on the photo before it is encoded; more movement, less likeness
     window: int = 72  # frames that the network sees at once, the photo included; the released weights want 72
     overlap: int = 6  # frames that neighbouring windows share, the photo included
@@ -58,6 +59,7 @@ class Settings:
         shares = self.guidance_interval
         fits = _numbers(shares, 0.0, 1.0) and shares[0] <= shares[1]
         self._check("guidance_interval", fits, "two shares of the steps from 0 to 1, such as [0.2, 0.8]")
+        self._check("deep_cache", _whole(self.deep_cache, 1, 10), "a whole number from 1 (off) to 10")
         self._check("noise_augmentation", _numbers((self.noise_augmentation,) * 2, 0.0, 1.0), "a number from 0 to 1")
         self._check("window", _whole(self.window, 2, 256), "a whole number from 2 to 256")
         self._check("overlap", _whole(self.overlap, 1, self.window - 1), "a whole number from 1 to below the window")

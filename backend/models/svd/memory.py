@@ -110,12 +110,13 @@ def plan_memory(
     batched: bool = False,
     smaller_window: bool = False,
     bytes_per_value: int = 2,
+    kept_frames: int = 0,
 ) -> MemoryPlan:
     """The first plan, from the roomiest to the thriftiest, that fits into `free` bytes (None: not known, any fits).
 
-    `size` (W, H) px, `frames` of the clip with the reference. `batched`: both branches of guidance in one call if that
-    fits too. A smaller window changes the picture, so it is only taken when `smaller_window` allows it. Raises
-    `FleximoError` (`not_enough_memory`) when nothing fits.
+    `size` (W, H) px, `frames` of the clip with the reference; `kept_frames`: how many frames' deep features are held for
+    later steps. `batched`: both branches of guidance in one call if that fits too. A smaller window changes the picture,
+    so it is only taken when `smaller_window` allows it. Raises `FleximoError` (`not_enough_memory`) when nothing fits.
     """
 
     window = min(window, frames)
@@ -128,7 +129,7 @@ def plan_memory(
     for length in windows:
         for both, stage_offload, block_offload, seen in rungs:
             plan = MemoryPlan(both, stage_offload, block_offload, seen, length, {})
-            plan = replace(plan, peaks=_peaks(costs, plan, size, frames, bytes_per_value))
+            plan = replace(plan, peaks=_peaks(costs, plan, size, frames, bytes_per_value, kept_frames))
             if free is None or plan.peak + _RESERVE <= free:
                 return plan
             thriftiest = plan
@@ -137,7 +138,12 @@ def plan_memory(
 
 
 def _peaks(
-    costs: NetworkCosts, plan: MemoryPlan, size: tuple[int, int], frames: int, bytes_per_value: int
+    costs: NetworkCosts,
+    plan: MemoryPlan,
+    size: tuple[int, int],
+    frames: int,
+    bytes_per_value: int,
+    kept_frames: int,
 ) -> dict[str, float]:
     scale = bytes_per_value / 2
     cells = (size[0] // 8) * (size[1] // 8)
@@ -148,6 +154,8 @@ def _peaks(
     latents = _LATENT_COPIES * 16 * cells * frames
     branches = 2 if plan.batched else 1
     denoise = cells * scale * (branches * plan.window * (costs.unet_cell + costs.pose_cell) + held * costs.pose_cell)
+    # What the last block gets from below has twice the channels that PoseNet gives the first.
+    denoise += cells * scale * kept_frames * 2 * costs.pose_cell
     return {
         "look": resident or weights["image_encoder"],
         # The encoder always runs in four bytes: SVD's own configuration asks for it.
