@@ -256,16 +256,16 @@ def count_calls(patch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_fifth_of_the_frames_costs_less_than_two_fifths(
-    mimic: tuple[RenderJob, Path, list[int], float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mimic: tuple[RenderJob, Path, list[int], float], tmp_path: Path, record_property: Any
 ) -> None:
     before, folder, calls, seconds = mimic
     full = sum(calls)
     calls.clear()
     done = render_changed(moved(before, (48, 72)), before, folder, tmp_path)
     share = sum(calls) / full
-    with capsys.disabled():
-        print(f"\n24 of 120 frames: cost {share:.3f}, seconds {done.seconds / seconds:.3f}, ", end="")
-        print(", ".join(f"{border.frame}: {border.ratio:.2f}" for border in done.borders))
+    record_property("cost", share)
+    record_property("seconds", done.seconds / seconds)
+    record_property("borders", [border.ratio for border in done.borders])
     assert share <= 0.4
     assert list(done.ranges) == [(44, 76)] and codes(done) == []
     old, new = frames_of(folder), frames_of(tmp_path)
