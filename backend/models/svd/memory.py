@@ -114,9 +114,10 @@ def plan_memory(
 ) -> MemoryPlan:
     """The first plan, from the roomiest to the thriftiest, that fits into `free` bytes (None: not known, any fits).
 
-    `size` (W, H) px, `frames` of the clip with the reference; `kept_frames`: how many frames' deep features are held for
-    later steps. `batched`: both branches of guidance in one call if that fits too. A smaller window changes the picture,
-    so it is only taken when `smaller_window` allows it. Raises `FleximoError` (`not_enough_memory`) when nothing fits.
+    `size` (W, H) px, `frames` of the clip with the reference; `kept_frames`: of how many frames deep features are held
+    for later steps. `batched`: both branches of guidance in one call if that fits too. A smaller window changes the
+    picture, so it is only taken when `smaller_window` allows it. Raises `FleximoError` (`not_enough_memory`) when
+    nothing fits.
     """
 
     window = min(window, frames)
