@@ -75,6 +75,8 @@ def addon(installed: str) -> Iterator[Callable[[str], ModuleType]]:
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bpy.context.scene.render.fps = 30
     bpy.context.scene.render.fps_base = 1.0
+    chosen = importlib.import_module(f"{installed}.preferences").preferences()
+    chosen.data_folder = chosen.video_folder = ""  # an earlier test's may be left
     yield lambda name: importlib.import_module(f"{installed}.{name}")
 
 

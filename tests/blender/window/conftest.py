@@ -103,16 +103,27 @@ class App:
 
     def _place(self, keys: str, wanted: str, name: str) -> tuple[int, int]:
         left, top, right, bottom = self.region("VIEW_3D", "UI")
-        for share in (0.25, 0.7):
-            x = round(left + share * (right - left))
-            for y in range(top + 30, bottom - 8, 10):
-                self.ask("setattr(bpy.context.window_manager, 'clipboard', '-')")
-                self.press("mousemove", str(x), str(y), "mousemove", str(x + 1), str(y), "key", keys)
-                time.sleep(0.08)
-                if wanted in str(self.ask("bpy.context.window_manager.clipboard")):
-                    return x, y + 4
+        for patience_s in (0.1, 0.4):  # a busy machine answers late
+            self.ask("setattr(bpy.context.window_manager, 'clipboard', '-')")
+            for share in (0.25, 0.7):
+                x = round(left + share * (right - left))
+                for y in range(top + 30, bottom - 8, 14):  # a button is 20 px high
+                    self.press("mousemove", str(x), str(y), "mousemove", str(x + 1), str(y), "key", keys)
+                    time.sleep(patience_s)
+                    if wanted in str(self.ask("bpy.context.window_manager.clipboard")):
+                        return self._again(x, y, keys, wanted)
         self.picture(f"missing_{name}")
         raise AssertionError(f"{name} is not in the sidebar")
+
+    def _again(self, x: int, y: int, keys: str, wanted: str) -> tuple[int, int]:
+        """(x, y), or a place above it if the answer belonged to that."""
+        for above in (0, 14, 28):
+            self.ask("setattr(bpy.context.window_manager, 'clipboard', '-')")
+            self.press("mousemove", str(x), str(y - above), "mousemove", str(x + 1), str(y - above), "key", keys)
+            time.sleep(0.6)
+            if wanted in str(self.ask("bpy.context.window_manager.clipboard")):
+                return x, y - above
+        raise AssertionError(f"{wanted} was there and is no longer")
 
     def show_panels(self, *names: str) -> None:
         """Of the panels about the take shows only these, all if none is named: what is looked for is then in view."""

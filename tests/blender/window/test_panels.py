@@ -11,7 +11,7 @@ import pytest
 from tests.blender.conftest import PEOPLE
 from tests.blender.window.conftest import MODULE, App
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 TAKE = "bpy.context.scene.fleximo.takes[0]"
 IDLE = "not bpy.context.window_manager.fleximo.task"
