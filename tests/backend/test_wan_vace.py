@@ -20,6 +20,7 @@ from diffusers import WanVACEPipeline  # noqa: E402
 from PIL import Image  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from backend.models.wan_vace.engine import WanVACE  # noqa: E402
 from backend.models.wan_vace.networks import Networks  # noqa: E402
 from backend.models.wan_vace.pictures import control, decode, skeletons, to_signed  # noqa: E402
 from backend.models.wan_vace.sampler import (  # noqa: E402
@@ -239,7 +240,7 @@ def test_skeletons_are_body_and_face_in_the_networks_colours() -> None:
     unsure = replace(given, signal=PoseSignal(replace(track, confidence=confidence)))
     assert skeletons(unsure, [0]).max() == 0
     with pytest.raises(FleximoError, match="another style"):
-        skeletons(replace(given, signal=PoseSignal(track, b"video")), [0])
+        WanVACE("cpu").render(replace(given, signal=PoseSignal(track, b"video")))
 
 
 def test_pictures_become_minus_one_to_one() -> None:

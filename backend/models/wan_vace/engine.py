@@ -52,11 +52,11 @@ class WanVACE:
     def render(self, job: RenderJob, progress: Progress = silent, place: Workplace | None = None) -> Video:
         """The frames `job.frames`. With a place, a killed render goes on from its last step with the same bits.
 
-        Raises `FleximoError`: `invalid_setting`, `invalid_size`, `weights_missing`, `weights_mismatch`,
+        Raises `FleximoError`: `invalid_setting`, `invalid_size`, `invalid_job`, `weights_missing`, `weights_mismatch`,
         `not_enough_memory` before anything is computed; `out_of_memory` when no thriftier way was left.
         """
         settings = Settings.from_json(job.settings)
-        _check_size(job.size)
+        _check(job)
         self._told = []
         progress(0.0, "reading the weights")
         networks = self._networks_for(settings)
@@ -136,7 +136,14 @@ def _record(memory: MemoryPlan, place: Workplace | None) -> None:
         write_json(place.folder / _PLAN, memory.to_json())
 
 
-def _check_size(size: tuple[int, int]) -> None:
+def _check(job: RenderJob) -> None:
+    if job.signal.drawn_frames is not None:
+        raise FleximoError(
+            "The skeletons of this job were drawn by a skeleton adapter, in another style than Wan VACE's.",
+            code="invalid_job",
+            remedy="Use the kinematic adapter with this engine.",
+        )
+    size = job.size
     if any(side % _SIDE for side in size):
         nearest = "x".join(str(max(_SIDE, round(side / _SIDE) * _SIDE)) for side in size)
         raise FleximoError(

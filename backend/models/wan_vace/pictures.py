@@ -17,7 +17,6 @@ from diffusers import WanVACEPipeline
 from torch import Tensor, nn
 
 from backend.drawing import VACE, draw_track
-from fleximo.errors import FleximoError
 from fleximo.job import RenderJob
 
 __all__ = ["before_each_call", "control", "decode", "skeletons", "to_signed"]
@@ -29,12 +28,6 @@ _SURE = 0.3  # VACE's own drawings leave out points of less
 
 def skeletons(job: RenderJob, frames: Sequence[int]) -> Pictures:
     """(n,H,W,3) the track's `frames` in the colours that VACE knows: body and face on black."""
-    if job.signal.drawn_frames is not None:
-        raise FleximoError(
-            "The skeletons of this job were drawn by a skeleton adapter, in another style than Wan VACE's.",
-            code="invalid_job",
-            remedy="Use the kinematic adapter with this engine.",
-        )
     track, rows = job.signal.track, list(frames)
     confidence = track.confidence[rows]
     return np.stack(
