@@ -144,6 +144,9 @@ def _moves(settings: Mapping[str, Any]) -> MotionModel:
 def _t2m_gpt(settings: Mapping[str, Any]) -> MotionModel:
     with _models_extra():
         from backend.models.t2m_gpt import T2MGPT, Settings
+    for name in ("t2m_gpt", "clip_vit_b32"):  # what is missing is told before the minutes, not after
+        if not weights.available(name):
+            weights.bundle(name)
     return T2MGPT(Settings.from_json(settings))
 
 

@@ -150,5 +150,7 @@ def token_models(arguments: argparse.Namespace) -> Result:
     told = (
         getpass.getpass("Token of the model hub (empty to forget it): ") if sys.stdin.isatty() else sys.stdin.readline()
     )
+    if not told and not sys.stdin.isatty():
+        raise FleximoError("Nothing came from standard input.", remedy="Send the token, or an empty line to forget it.")
     path = save_token(told)
     return {"token_file": str(path), "text_output": f"kept in {path}" if told.strip() else "forgotten"}

@@ -179,8 +179,8 @@ def _settings(request: Request, plan: MotionPlan | None) -> Mapping[str, Any]:
 def _planned(request: Request, progress: Progress) -> tuple[MotionPlan, str]:
     """The plan of the text, and the name of the planner who made it in the end."""
     planner = catalog.planner(request.planner)
-    progress(0.0, f"planning: {planner.name}")
     model = catalog.motion_model(request.motion_model, request.motion_settings)
+    progress(0.0, f"planning: {planner.name}")
     plan = catalog.plan_for_model(request.text, planner, model).with_seed(request.seed)
     fell_back = any(notice.code == "planner_fallback" for notice in plan.notices)
     planned_by = "rules" if fell_back else planner.name

@@ -24,7 +24,7 @@ from backend.weights.headers import is_onnx, shapes_of
 from backend.weights.lock import LockedBundle, LockedFile, locked
 from backend.weights.manifest import Shapes, matches
 from backend.weights.pull import claimed, make
-from backend.weights.store import available, clear_stand_ins, file_sha256, write_record
+from backend.weights.store import available, file_sha256, stand_ins_aside, write_record
 from fleximo.errors import FleximoError
 from fleximo.system import replace_file
 
@@ -58,8 +58,7 @@ def import_weights(name: str, path: Path, *, as_file: str | None = None, progres
     if as_file is not None and known.file(as_file) is None:
         names = ", ".join(file.name for file in known.files)
         raise FleximoError(f"{name} has no file {as_file}.", code="unknown_file", remedy=f"It has: {names}.")
-    with claimed(name, progress) as folder:
-        clear_stand_ins(folder)
+    with claimed(name, progress) as folder, stand_ins_aside(folder):
         folder.mkdir(exist_ok=True)
         if path.is_dir():
             result = _from_folder(known, path, folder, progress)

@@ -5,11 +5,12 @@ Every bundle has a folder with a record of what was put there. Knows no network 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from fleximo.files import read_json, write_json
 
 __all__ = [
     "RECORD", "Bundle", "available", "bundle", "clear_stand_ins", "examine", "file_sha256", "is_stand_in",
-    "is_verified", "models_folder", "recorded", "standing", "state_of", "write_record",
+    "is_verified", "models_folder", "recorded", "stand_ins_aside", "standing", "state_of",
+    "write_record",
 ]  # fmt: skip
 
 RECORD = "fleximo-bundle.json"
@@ -143,6 +145,25 @@ def clear_stand_ins(folder: Path) -> None:
     """Empties a bundle's folder that holds stand-ins, so that they never mix with the real files."""
     if is_stand_in(folder):
         shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def stand_ins_aside(folder: Path) -> Iterator[None]:
+    """Inside the block a folder of stand-ins is not there; they are gone if it ends well, back if it does not."""
+    aside = folder.with_name(f".{folder.name}.stand-ins")
+    moved = is_stand_in(folder)
+    if moved:
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    try:
+        yield
+    except BaseException:
+        if moved:
+            shutil.rmtree(folder, ignore_errors=True)
+            aside.rename(folder)
+        raise
+    if moved:
+        shutil.rmtree(aside)
 
 
 def recorded(folder: Path) -> tuple[str, dict[str, dict[str, Any]]]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from backend import reports, weights
+from backend import catalog, reports, weights
 from backend.weights import lock, store
+from backend.weights.imports import import_weights
 from fleximo import FleximoError
 from tests.fixtures import make_standin_weights, standins
 
@@ -160,3 +161,23 @@ def test_every_stand_in_is_whole_by_the_lock_file(name: str, tmp_path: Path) -> 
 def test_the_stand_in_script_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert make_standin_weights.main(["nope", "--to", str(tmp_path)]) == 1
     assert "Choose one of" in capsys.readouterr().err
+
+
+def test_an_import_that_finds_nothing_leaves_the_stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEXIMO_MODELS", str(tmp_path / "models"))
+    make_standin_weights.make_standins(["dwpose"], tmp_path / "models", tiny=True)
+    before = sorted(path.name for path in (tmp_path / "models" / "dwpose").iterdir())
+    (tmp_path / "wrong").mkdir()
+    (tmp_path / "wrong" / "notes.txt").write_text("no weights")
+    with pytest.raises(FleximoError):
+        import_weights("dwpose", tmp_path / "wrong")
+    assert sorted(path.name for path in (tmp_path / "models" / "dwpose").iterdir()) == before
+    assert weights.bundle("dwpose").state == "stand_in"
+
+
+def test_missing_weights_of_a_motion_model_are_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEXIMO_MODELS", str(tmp_path))
+    with pytest.raises(FleximoError, match="fleximo models pull t2m_gpt"):
+        catalog.motion_model("t2m-gpt")
