@@ -378,7 +378,8 @@ def test_sizes_and_settings_that_cannot_be_are_refused_at_once(shared: MimicMoti
     for wrong in (
         {"step": 3}, {"steps": 0}, {"steps": 2.5}, {"guidance": [1]}, {"guidance": "high"}, {"quality": "good"},
         {"guidance_interval": [0.8, 0.2]}, {"overlap": 5}, {"decode_overlap": 4}, {"precision": "int8"},
-        {"parity": 1}, {"deep_cache": 0}, {"noise_augmentation": -0.1}, {"window": True},
+        {"parity": 1}, {"deep_cache": 0}, {"quality": {}}, {"quality": [["best"]]},
+        {"noise_augmentation": -0.1}, {"window": True},
     ):  # fmt: skip
         with pytest.raises(FleximoError) as refused:
             shared.render(job(**wrong))

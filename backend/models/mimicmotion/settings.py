@@ -52,7 +52,7 @@ class Settings:
         return cls(**pairs)
 
     def __post_init__(self) -> None:
-        self._check("quality", self.quality in QUALITIES, " or ".join(QUALITIES))
+        self._check("quality", self.quality in tuple(QUALITIES), " or ".join(QUALITIES))
         self._check("steps", self.steps is None or _whole(self.steps, 1, 1000), "a whole number from 1 to 1000")
         pair = self.guidance if isinstance(self.guidance, tuple) else (self.guidance, self.guidance)
         self._check("guidance", _numbers(pair, 0.0, 20.0), "a number from 0 to 20, or two: first and last frame")
