@@ -90,6 +90,7 @@ def test_a_take_that_was_edited_is_not_repaired(addon: Any, scene: Any, take: An
 def test_variants_ask_for_their_own_seeds_steps_and_engine(addon: Any) -> None:
     from dataclasses import replace
 
+    pytest.importorskip("cv2", reason="Blender's Python has no backend here")
     from tests.backend.test_refine import small_job
 
     job = replace(small_job("mimicmotion"), seed=7, settings={"quality": "standard"})
