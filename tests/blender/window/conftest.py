@@ -108,19 +108,23 @@ class App:
             for share in (0.25, 0.7):
                 x = round(left + share * (right - left))
                 for y in range(top + 30, bottom - 8, 14):  # a button is 20 px high
-                    self.press("mousemove", str(x), str(y), "mousemove", str(x + 1), str(y), "key", keys)
-                    time.sleep(patience_s)
+                    self._copy(x, y, keys, patience_s)
                     if wanted in str(self.ask("bpy.context.window_manager.clipboard")):
                         return self._again(x, y, keys, wanted)
         self.picture(f"missing_{name}")
         raise AssertionError(f"{name} is not in the sidebar")
 
+    def _copy(self, x: int, y: int, keys: str, patience_s: float) -> None:
+        """Presses keys over a place; Blender notices a button when the mouse moves inside it a second time."""
+        self.press("mousemove", str(x), str(y), "sleep", "0.05", "mousemove", str(x + 3), str(y), "sleep", "0.05")
+        self.press("key", keys)
+        time.sleep(patience_s)
+
     def _again(self, x: int, y: int, keys: str, wanted: str) -> tuple[int, int]:
         """(x, y), or a place above it if the answer belonged to that."""
         for above in (0, 14, 28):
             self.ask("setattr(bpy.context.window_manager, 'clipboard', '-')")
-            self.press("mousemove", str(x), str(y - above), "mousemove", str(x + 1), str(y - above), "key", keys)
-            time.sleep(0.6)
+            self._copy(x, y - above, keys, 0.4)
             if wanted in str(self.ask("bpy.context.window_manager.clipboard")):
                 return x, y - above
         raise AssertionError(f"{wanted} was there and is no longer")
