@@ -96,6 +96,7 @@ def test_a_windows_padding_repeats_the_last_frame() -> None:
         {"flow_shift": 0},
         {"prompt": 3},
         {"quality": "great"},
+        {"quality": {}},
         {"precision": "int8"},
         {"tiled_decode": 1},
         {"pose_strength": "all"},

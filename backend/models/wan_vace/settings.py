@@ -57,7 +57,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
             self._check(name, isinstance(getattr(self, name), str), "a text")
-        self._check("quality", self.quality in QUALITIES, " or ".join(QUALITIES))
+        self._check("quality", isinstance(self.quality, str) and self.quality in QUALITIES, " or ".join(QUALITIES))
         self._check("steps", self.steps is None or _whole(self.steps, 1, 1000), "a whole number from 1 to 1000")
         self._check("guidance", _number(self.guidance, 1.0, 20.0), "a number from 1 to 20")
         self._check("flow_shift", _number(self.flow_shift, 1.0, 30.0), "a number from 1 to 30")
