@@ -222,7 +222,7 @@ def _cpu_seconds(call: Callable[[], object], runs: int, warm: int = 1) -> float:
 
 
 def _row(value: float, unit: str, bar: float | None, *, higher: bool = False) -> dict[str, Any]:
-    met = None if bar is None else (value >= bar if higher else value <= bar)
+    met = None if bar is None else bool(value >= bar if higher else value <= bar)
     return {"value": round(float(value), 4), "unit": unit, "bar": bar, "met": met}
 
 
