@@ -331,12 +331,14 @@ _CATCHES: dict[str, tuple[float, float, float]] = {
 def catch(cue: Cue) -> Tracks:
     """Reaches out with open hands, closes them and draws the catch to the chest, `repeats` times.
 
-    Directions say where it comes from: up, down, left, right; in front of the face otherwise. Both hands unless one
-    side is asked for.
+    Directions say where it comes from: up, down, left, right; otherwise before the chest, with one hand before the
+    face. Both hands unless one side is asked for.
     """
     tracks = standing(cue)
     t, period = cue.t, cue.end / cue.repeats
-    place = np.array(_CATCHES.get(cue.direction or "", (0.13, 0.42, 0.39)))
+    # Two hands before the face look like a volleyball player's pass; one hand there looks like a catch.
+    usual = (0.12, 0.14, 0.47) if cue.side == "both" else (0.13, 0.42, 0.39)
+    place = np.array(_CATCHES.get(cue.direction or "", usual))
     low = cue.direction == "down"
     up = (0.1, -0.2 if low else 1.0, 1.0 if low else 0.35)
     ready = ArmPose((0.17, 0.02, 0.30), (0.9, -0.8, -0.3), (-0.1, 0.6, 1.0), (-0.5, 0.2, 0.7))
