@@ -69,7 +69,7 @@ class VideoWriter:
         stream.width, stream.height = self._size
         stream.pix_fmt = "bgr0" if self._lossless else "yuv420p"
         context = stream.codec_context
-        # x264 on two threads gave other bytes for the same frames in 3 of 360 runs; on one it never did.
+        # x264 on two threads gave other bytes for the same frames in 3 of 360 runs, on one hardly ever (docs/log.md).
         context.thread_count = 2 if self._lossless else 1
         if self._lossless:
             context.thread_type = "SLICE"

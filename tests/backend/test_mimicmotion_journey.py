@@ -20,6 +20,7 @@ from backend.models.svd.unet import PoseUNet  # noqa: E402
 from fleximo import MotionPlan, RenderJob, Segment, moves  # noqa: E402
 from fleximo.camera_fit import frame_photo  # noqa: E402
 from tests.backend.draft_truth import PEOPLE, SIZE, make_job, true_track  # noqa: E402
+from tests.backend.same_pictures import same_pictures  # noqa: E402
 from tests.fixtures.tiny_models import tiny_models  # noqa: E402
 
 SETTINGS = {"steps": 2, "window": 8, "overlap": 2, "decode_chunk": 4, "decode_overlap": 1}
@@ -119,7 +120,7 @@ def test_a_killed_render_job_goes_on_and_ends_with_the_same_files(
     pipeline.render_job(job(), tmp_path)
     assert len(made) == 8 + 6
     assert (tmp_path / "master.mkv").read_bytes() == (finished / "master.mkv").read_bytes()
-    assert (tmp_path / "video.mp4").read_bytes() == (finished / "video.mp4").read_bytes()
+    assert same_pictures(tmp_path / "video.mp4", finished / "video.mp4")
 
 
 def test_a_range_with_another_seed_leaves_the_other_frames_alone(finished: Path, tmp_path: Path) -> None:
