@@ -1,4 +1,5 @@
-"""What every engine that denoises needs: weights into networks, cost of a call, checkpoints, pace, devices.
+"""What every engine that denoises needs: the engine's own way through a job, settings, memory plans, weights into
+networks, cost of a call, checkpoints, pace, devices.
 
-The folders under `backend/models/` import from here; nothing here knows any of them, jobs or the server.
+The folders under `backend/models/` import from here; nothing here knows any of them or the server.
 """

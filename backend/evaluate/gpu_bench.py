@@ -21,11 +21,11 @@ from diffusers import AutoencoderKLTemporalDecoder
 from torch import Tensor
 
 from backend.diffusion.footprint import count
+from backend.diffusion.memory import GIB
 from backend.models.mimicmotion.rendering import sampling_plan
 from backend.models.mimicmotion.settings import Settings
 from backend.models.svd.conditioning import Conditioning, pose_features
 from backend.models.svd.decode import decode, to_pictures
-from backend.models.svd.memory import GIB
 from backend.models.svd.pose_net import PoseNet
 from backend.models.svd.sampler import draw_noise, sample, start
 from backend.models.svd.schedule import make_scheduler

@@ -16,13 +16,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from backend.diffusion.checkpoint import read_sealed  # noqa: E402
+from backend.diffusion.memory import GIB  # noqa: E402
 from backend.models.mimicmotion import rendering as rendering_module  # noqa: E402
 from backend.models.mimicmotion.engine import MimicMotion  # noqa: E402
 from backend.models.mimicmotion.networks import Networks  # noqa: E402
 from backend.models.mimicmotion.pictures import reference, skeletons  # noqa: E402
 from backend.models.mimicmotion.rendering import LATENTS, PREVIEW, sampling_plan  # noqa: E402
 from backend.models.mimicmotion.settings import QUALITIES, Settings  # noqa: E402
-from backend.models.svd.memory import GIB, MemoryPlan  # noqa: E402
+from backend.models.svd.memory import MemoryPlan  # noqa: E402
 from backend.models.svd.unet import PoseUNet  # noqa: E402
 from backend.stages import Workplace  # noqa: E402
 from fleximo import Cancelled, FleximoError, RenderJob  # noqa: E402
@@ -216,7 +217,7 @@ def test_out_of_memory_goes_down_the_ladder_with_the_same_bits(
 
 
 def pretend_free(monkeypatch: pytest.MonkeyPatch, free: float) -> None:
-    monkeypatch.setattr(MimicMotion, "_free_bytes", lambda self: free)
+    monkeypatch.setattr("backend.models.mimicmotion.engine.free_bytes", lambda device: free)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,9 @@ def test_a_smaller_window_comes_last_and_is_told(
 
     monkeypatch.setattr(PoseUNet, "forward", forward)
     monkeypatch.setattr(PoseUNet, "enable_group_offload", lambda self, **_: None)
-    planned = MemoryPlan(False, True, True, chunk=4, window=10, peaks={"denoise": 0.0})  # all else is spared already
+    planned = MemoryPlan(
+        batched=False, stage_offload=True, block_offload=True, chunk=4, window=10, peaks={"denoise": 0.0}
+    )  # all else is spared already
     write_json(tmp_path / "memory.json", planned.to_json())
     given = job(frames=9, window=10, smaller_window=True, steps=1, guidance=1.0)
     assert len(shared.render(given, place=Workplace(tmp_path)).frames) == 9

@@ -16,9 +16,9 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection  # noqa
 
 from backend.diffusion.footprint import count  # noqa: E402
 from backend.diffusion.loading import empty  # noqa: E402
+from backend.diffusion.memory import GIB  # noqa: E402
 from backend.models.svd.footprint import network_costs  # noqa: E402
 from backend.models.svd.memory import (  # noqa: E402
-    GIB,
     SVD_XT_COSTS,
     MemoryPlan,
     plan_memory,

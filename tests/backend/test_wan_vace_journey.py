@@ -225,7 +225,8 @@ def test_a_fifth_of_a_clip_costs_less_than_two_fifths(engine: WanVACE, tmp_path:
     track = true_track("wave")[0]
     track = track[np.arange(120) % len(track)]
     made = replace(make_job("anna", track, frame_photo(SIZE, (32, 32), mode="centre")), engine="wan-vace")
-    networks, memory = Networks(torch.device("cpu"), "fp32"), MemoryPlan(False, False, False, False, 81, {})
+    spared = dict.fromkeys(("stage_offload", "text_streamed", "block_offload", "tiled"), False)
+    networks, memory = Networks(torch.device("cpu"), "fp32"), MemoryPlan(**spared, window=81, peaks={})
 
     def cost(render: RenderJob, place: Workplace | None) -> int:
         return sum(len(w) for w in Rendering(render, Settings(), networks, memory, place, silent).windows)

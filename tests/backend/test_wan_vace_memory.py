@@ -8,9 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from backend.diffusion.memory import GIB  # noqa: E402
 from backend.models.wan_vace.footprint import network_costs  # noqa: E402
 from backend.models.wan_vace.memory import (  # noqa: E402
-    GIB,
     RELEASED_COSTS,
     MemoryPlan,
     plan_memory,

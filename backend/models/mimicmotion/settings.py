@@ -5,22 +5,22 @@ Plain values with their checks; needs neither torch nor weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from fleximo.errors import FleximoError
+from backend.diffusion.settings import PRECISIONS, CheckedSettings, is_number, is_whole
 
 __all__ = ["QUALITIES", "Settings"]
 
 # quality -> steps and their spacing. "standard" is Align Your Steps (arXiv 2404.14507), "best" as MimicMotion ships.
 QUALITIES = {"standard": (10, "align-your-steps"), "best": (25, "karras")}
-PRECISIONS = ("auto", "fp16", "bf16", "fp32")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(CheckedSettings):
     """The settings of `RenderJob.settings`, checked."""
+
+    engine: ClassVar[str] = "MimicMotion"
 
     quality: str = "best"  # steps and schedule in one word
     steps: int | None = None  # instead of the quality's count
@@ -38,41 +38,24 @@ class Settings:
     smaller_window: bool = False  # allow a smaller window where memory is short; it changes the picture
     parity: bool = False  # exactly the reference program's arithmetic, without any of our improvements
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Settings:
-        """The settings of a job; raises `FleximoError` (`invalid_setting`) for a name or a value that is not known."""
-        known = {field.name for field in fields(cls)}
-        unknown = document.keys() - known
-        if unknown:
-            raise _wrong(
-                f"MimicMotion has no setting called {', '.join(sorted(unknown))}.",
-                f"It has: {', '.join(sorted(known))}.",
-            )
-        pairs = {name: tuple(value) if isinstance(value, list | tuple) else value for name, value in document.items()}
-        return cls(**pairs)
-
     def __post_init__(self) -> None:
         self._check("quality", self.quality in tuple(QUALITIES), " or ".join(QUALITIES))
-        self._check("steps", self.steps is None or _whole(self.steps, 1, 1000), "a whole number from 1 to 1000")
+        self._check("steps", self.steps is None or is_whole(self.steps, 1, 1000), "a whole number from 1 to 1000")
         pair = self.guidance if isinstance(self.guidance, tuple) else (self.guidance, self.guidance)
-        self._check("guidance", _numbers(pair, 0.0, 20.0), "a number from 0 to 20, or two: first and last frame")
+        self._check("guidance", _are_numbers(pair, 0.0, 20.0), "a number from 0 to 20, or two: first and last frame")
         shares = self.guidance_interval
-        fits = _numbers(shares, 0.0, 1.0) and shares[0] <= shares[1]
+        fits = _are_numbers(shares, 0.0, 1.0) and shares[0] <= shares[1]
         self._check("guidance_interval", fits, "two shares of the steps from 0 to 1, such as [0.2, 0.8]")
-        self._check("deep_cache", _whole(self.deep_cache, 1, 10), "a whole number from 1 (off) to 10")
-        self._check("noise_augmentation", _numbers((self.noise_augmentation,) * 2, 0.0, 1.0), "a number from 0 to 1")
-        self._check("window", _whole(self.window, 2, 256), "a whole number from 2 to 256")
-        self._check("overlap", _whole(self.overlap, 1, self.window - 1), "a whole number from 1 to below the window")
-        self._check("decode_chunk", _whole(self.decode_chunk, 1, 64), "a whole number from 1 to 64")
+        self._check("deep_cache", is_whole(self.deep_cache, 1, 10), "a whole number from 1 (off) to 10")
+        self._check("noise_augmentation", is_number(self.noise_augmentation, 0.0, 1.0), "a number from 0 to 1")
+        self._check("window", is_whole(self.window, 2, 256), "a whole number from 2 to 256")
+        self._check("overlap", is_whole(self.overlap, 1, self.window - 1), "a whole number from 1 to below the window")
+        self._check("decode_chunk", is_whole(self.decode_chunk, 1, 64), "a whole number from 1 to 64")
         below = "a whole number below decode_chunk"
-        self._check("decode_overlap", _whole(self.decode_overlap, 0, self.decode_chunk - 1), below)
+        self._check("decode_overlap", is_whole(self.decode_overlap, 0, self.decode_chunk - 1), below)
         self._check("precision", self.precision in PRECISIONS, ", ".join(PRECISIONS))
         for name in ("batched_guidance", "compiled", "smaller_window", "parity"):
             self._check(name, isinstance(getattr(self, name), bool), "true or false")
-
-    def _check(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise _wrong(f"The setting {name} is {getattr(self, name)!r}.", f"Expected: {expected}.")
 
     @property
     def schedule(self) -> tuple[int, str]:
@@ -92,17 +75,5 @@ class Settings:
         return round(start * steps), round(stop * steps)
 
 
-def _whole(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _numbers(pair: Any, least: float, most: float) -> bool:
-    return (
-        isinstance(pair, tuple)
-        and len(pair) == 2
-        and all(isinstance(n, int | float) and not isinstance(n, bool) and least <= n <= most for n in pair)
-    )
-
-
-def _wrong(message: str, remedy: str) -> FleximoError:
-    return FleximoError(message, code="invalid_setting", remedy=remedy)
+def _are_numbers(pair: Any, least: float, most: float) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and all(is_number(n, least, most) for n in pair)

@@ -8,17 +8,12 @@ a plan is carried out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
-from fleximo.errors import FleximoError
-from fleximo.files import read_json
+from backend.diffusion.memory import RESERVE, Plan, does_not_fit
 
-__all__ = ["GIB", "SVD_XT_COSTS", "MemoryPlan", "NetworkCosts", "plan_memory", "scaled_costs", "step_down"]
+__all__ = ["SVD_XT_COSTS", "MemoryPlan", "NetworkCosts", "plan_memory", "scaled_costs", "step_down"]
 
-GIB = 2**30
-_RESERVE = 1.5 * GIB  # the device's own context, workspaces of convolutions, fragmentation
 _WINDOWS = (72, 25, 16, 8)  # SVD was trained on 25 frames, MimicMotion 1.0 on 16 and 1.1 on 72
 _LATENT_COPIES = 6  # of the clip's latents alive in a step: state, scaled, fused, moved, guess, weights
 
@@ -72,31 +67,12 @@ def scaled_costs(weights: Mapping[str, int], unet_width: float, vae_width: float
     )
 
 
-@dataclass(frozen=True)
-class MemoryPlan:
-    """How a job is fitted into memory. The first three keep the picture; chunk and window change it slightly."""
+@dataclass(frozen=True, kw_only=True)
+class MemoryPlan(Plan):
+    """Offloading and `batched` keep the picture; chunk and window change it slightly."""
 
     batched: bool  # both branches of guidance in one call
-    stage_offload: bool  # only the network at work is in the device's memory
-    block_offload: bool  # of the U-Net, only the block at work
     chunk: int  # frames that the decoder sees at once
-    window: int  # frames that the U-Net sees at once
-    peaks: Mapping[str, float]  # stage -> bytes expected
-
-    @property
-    def peak(self) -> float:
-        return max(self.peaks.values())
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"peaks": {stage: round(bytes_) for stage, bytes_ in self.peaks.items()}}
-
-    @classmethod
-    def from_file(cls, path: Path) -> MemoryPlan | None:
-        """What `to_json` gave; None if there is no such file or it says something else."""
-        try:
-            return cls(**read_json(path))
-        except (FleximoError, TypeError):
-            return None
 
 
 def plan_memory(
@@ -129,13 +105,20 @@ def plan_memory(
     thriftiest = None
     for length in windows:
         for both, stage_offload, block_offload, seen in rungs:
-            plan = MemoryPlan(both, stage_offload, block_offload, seen, length, {})
+            plan = MemoryPlan(
+                batched=both,
+                stage_offload=stage_offload,
+                block_offload=block_offload,
+                chunk=seen,
+                window=length,
+                peaks={},
+            )
             plan = replace(plan, peaks=_peaks(costs, plan, size, frames, bytes_per_value, kept_frames))
-            if free is None or plan.peak + _RESERVE <= free:
+            if free is None or plan.peak + RESERVE <= free:
                 return plan
             thriftiest = plan
     assert thriftiest is not None and free is not None
-    raise _does_not_fit(thriftiest, free, size, smaller_window)
+    raise does_not_fit(thriftiest, free, size, smaller_window=smaller_window)
 
 
 def _peaks(
@@ -180,16 +163,3 @@ def step_down(plan: MemoryPlan, stage: str, *, smaller_window: bool) -> MemoryPl
         return replace(plan, block_offload=True)
     shorter = [window for window in _WINDOWS if window < plan.window]
     return replace(plan, window=shorter[0]) if smaller_window and shorter else None
-
-
-def _does_not_fit(plan: MemoryPlan, free: float, size: tuple[int, int], smaller_window: bool) -> FleximoError:
-    stage = max(plan.peaks, key=plan.peaks.__getitem__)
-    remedy = (
-        "Choose a smaller size." if smaller_window else "Allow a smaller window (smaller_window), or a smaller size."
-    )
-    return FleximoError(
-        f"Rendering {size[0]}x{size[1]} in windows of {plan.window} frames takes {(plan.peak + _RESERVE) / GIB:.1f} "
-        f"GiB at its thriftiest ({stage}); {free / GIB:.1f} GiB are free.",
-        code="not_enough_memory",
-        remedy=remedy,
-    )

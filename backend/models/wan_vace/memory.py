@@ -6,18 +6,12 @@ a plan is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
-from fleximo.errors import FleximoError
-from fleximo.files import read_json
+from backend.diffusion.memory import RESERVE, Plan, does_not_fit
 
-__all__ = ["GIB", "RELEASED", "RELEASED_COSTS", "Costs", "MemoryPlan", "plan_memory", "step_down"]
+__all__ = ["RELEASED", "RELEASED_COSTS", "Costs", "MemoryPlan", "plan_memory", "step_down"]
 
-GIB = 2**30
-_RESERVE = 1.5 * GIB  # the device's own context, workspaces of convolutions, fragmentation
 _WINDOWS = (81, 49, 33, 17)
 _TILE_CELLS = 32 * 32  # latent pixels of a tile that the VAE decodes by itself: 256x256 px
 _ENCODED_COPIES, _DECODED_COPIES = 5, 2  # of a window's frames in four bytes: what is shown; what is put together
@@ -67,31 +61,12 @@ RELEASED_COSTS = Costs(
 )
 
 
-@dataclass(frozen=True)
-class MemoryPlan:
-    """How a job is fitted into memory. The first three keep the picture; tiles and window change it."""
+@dataclass(frozen=True, kw_only=True)
+class MemoryPlan(Plan):
+    """Offloading and streaming keep the picture; tiles and window change it."""
 
-    stage_offload: bool  # only the network at work is in the device's memory
     text_streamed: bool  # of the text encoder, only the layer at work
-    block_offload: bool  # of the transformer, only the block at work
     tiled: bool  # the VAE works in tiles
-    window: int  # frames that the network sees at once
-    peaks: Mapping[str, float]  # stage -> bytes expected
-
-    @property
-    def peak(self) -> float:
-        return max(self.peaks.values())
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"peaks": {stage: round(bytes_) for stage, bytes_ in self.peaks.items()}}
-
-    @classmethod
-    def from_file(cls, path: Path) -> MemoryPlan | None:
-        """What `to_json` gave; None if there is no such file or it says something else."""
-        try:
-            return cls(**read_json(path))
-        except (FleximoError, TypeError):
-            return None
 
 
 def plan_memory(
@@ -113,18 +88,25 @@ def plan_memory(
     thriftiest = None
     for length in lengths:
         for stage_offload in (False, True):
-            plan = MemoryPlan(stage_offload, False, False, tiled, length, {})
+            plan = MemoryPlan(
+                stage_offload=stage_offload,
+                text_streamed=False,
+                block_offload=False,
+                tiled=tiled,
+                window=length,
+                peaks={},
+            )
             plan = replace(plan, peaks=_peaks(costs, plan, size, bytes_per_value))
             if free is not None and stage_offload:
-                over = {stage for stage, peak in plan.peaks.items() if peak + _RESERVE > free}
+                over = {stage for stage, peak in plan.peaks.items() if peak + RESERVE > free}
                 for stage in sorted(over):
                     plan = _thriftier_in(plan, stage) or plan
                 plan = replace(plan, peaks=_peaks(costs, plan, size, bytes_per_value))
-            if free is None or plan.peak + _RESERVE <= free:
+            if free is None or plan.peak + RESERVE <= free:
                 return plan
             thriftiest = plan
     assert thriftiest is not None and free is not None
-    raise _does_not_fit(thriftiest, free, size, smaller_window)
+    raise does_not_fit(thriftiest, free, size, smaller_window=smaller_window)
 
 
 def _peaks(costs: Costs, plan: MemoryPlan, size: tuple[int, int], bytes_per_value: int) -> dict[str, float]:
@@ -160,16 +142,3 @@ def _thriftier_in(plan: MemoryPlan, stage: str) -> MemoryPlan | None:
     """`plan` with what spares memory in this stage alone; None if that is spared already."""
     name = {"text": "text_streamed", "denoise": "block_offload"}.get(stage, "tiled")
     return None if getattr(plan, name) else replace(plan, **{name: True})
-
-
-def _does_not_fit(plan: MemoryPlan, free: float, size: tuple[int, int], smaller_window: bool) -> FleximoError:
-    stage = max(plan.peaks, key=plan.peaks.__getitem__)
-    remedy = (
-        "Choose a smaller size." if smaller_window else "Allow a smaller window (smaller_window), or a smaller size."
-    )
-    return FleximoError(
-        f"Rendering {size[0]}x{size[1]} in windows of {plan.window} frames takes {(plan.peak + _RESERVE) / GIB:.1f} "
-        f"GiB at its thriftiest ({stage}); {free / GIB:.1f} GiB are free.",
-        code="not_enough_memory",
-        remedy=remedy,
-    )

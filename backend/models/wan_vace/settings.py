@@ -5,16 +5,14 @@ Plain values with their checks; needs neither torch nor weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-from fleximo.errors import FleximoError
+from backend.diffusion.settings import PRECISIONS, CheckedSettings, is_number, is_whole
 
 __all__ = ["QUALITIES", "Settings"]
 
 QUALITIES = {"standard": 25, "best": 50}  # steps; 50 as Wan ships
-PRECISIONS = ("auto", "fp16", "bf16", "fp32")
 
 # For a motion without words: a prompt of nothing lets guidance pull towards anything.
 _PROMPT = "a person moves naturally in a quiet place, steady camera, even light, sharp picture"
@@ -26,8 +24,10 @@ _NEGATIVE = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(CheckedSettings):
     """The settings of `RenderJob.settings`, checked."""
+
+    engine: ClassVar[str] = "Wan VACE"
 
     prompt: str = _PROMPT  # look of the person and the place, in plain words; what goes beyond 512 tokens is not read
     negative_prompt: str = _NEGATIVE
@@ -42,36 +42,22 @@ class Settings:
     precision: str = "auto"  # bf16 on a GPU, fp32 on a CPU
     smaller_window: bool = False  # allow a smaller window where memory is short; it changes the picture
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Settings:
-        """The settings of a job; raises `FleximoError` (`invalid_setting`) for a name or a value that is not known."""
-        known = {field.name for field in fields(cls)}
-        unknown = document.keys() - known
-        if unknown:
-            raise _wrong(
-                f"Wan VACE has no setting called {', '.join(sorted(unknown))}.",
-                f"It has: {', '.join(sorted(known))}.",
-            )
-        return cls(**document)
-
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
             self._check(name, isinstance(getattr(self, name), str), "a text")
         self._check("quality", isinstance(self.quality, str) and self.quality in QUALITIES, " or ".join(QUALITIES))
-        self._check("steps", self.steps is None or _whole(self.steps, 1, 1000), "a whole number from 1 to 1000")
-        self._check("guidance", _number(self.guidance, 1.0, 20.0), "a number from 1 to 20")
-        self._check("flow_shift", _number(self.flow_shift, 1.0, 30.0), "a number from 1 to 30")
-        self._check("pose_strength", _number(self.pose_strength, 0.0, 2.0), "a number from 0 to 2")
-        self._check("window", _whole(self.window, 5, 161) and self.window % 4 == 1, "4k + 1 from 5 to 161, such as 81")
+        self._check("steps", self.steps is None or is_whole(self.steps, 1, 1000), "a whole number from 1 to 1000")
+        self._check("guidance", is_number(self.guidance, 1.0, 20.0), "a number from 1 to 20")
+        self._check("flow_shift", is_number(self.flow_shift, 1.0, 30.0), "a number from 1 to 30")
+        self._check("pose_strength", is_number(self.pose_strength, 0.0, 2.0), "a number from 0 to 2")
+        self._check(
+            "window", is_whole(self.window, 5, 161) and self.window % 4 == 1, "4k + 1 from 5 to 161, such as 81"
+        )
         below = "4k + 1 below the window, such as 13"
-        self._check("overlap", _whole(self.overlap, 1, self.window - 4) and self.overlap % 4 == 1, below)
+        self._check("overlap", is_whole(self.overlap, 1, self.window - 4) and self.overlap % 4 == 1, below)
         self._check("precision", self.precision in PRECISIONS, ", ".join(PRECISIONS))
         for name in ("tiled_decode", "smaller_window"):
             self._check(name, isinstance(getattr(self, name), bool), "true or false")
-
-    def _check(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise _wrong(f"The setting {name} is {getattr(self, name)!r}.", f"Expected: {expected}.")
 
     @property
     def step_count(self) -> int:
@@ -81,15 +67,3 @@ class Settings:
     def branches(self) -> int:
         """Passes of the network for each step: with and, where guidance asks for it, against the prompt."""
         return 2 if self.guidance > 1.0 else 1
-
-
-def _whole(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _number(value: Any, least: float, most: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-
-
-def _wrong(message: str, remedy: str) -> FleximoError:
-    return FleximoError(message, code="invalid_setting", remedy=remedy)

@@ -1,0 +1,164 @@
+"""An engine that denoises, as a `VideoModel`: a device, networks kept warm, a memory plan, and the way down from it.
+
+What is rendered, and what a plan can spare, is said by the engines that derive from this.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+
+from backend.diffusion.devices import is_out_of_memory, repeatable
+from backend.diffusion.memory import Plan
+from backend.stages import Progress, Workplace, silent
+from fleximo.errors import FleximoError, Notice
+from fleximo.files import write_json
+from fleximo.job import RenderJob
+from fleximo.video import Video
+
+__all__ = ["Attempt", "DiffusionEngine"]
+
+_PLAN = "memory.json"
+
+
+class Attempt(Protocol):
+    """One render on one memory plan; `stage` names what it is at."""
+
+    stage: str
+    notices: list[Notice]
+
+    def run(self) -> Video: ...
+
+
+class DiffusionEngine:
+    """Base of a `VideoModel`. The networks stay loaded between jobs where memory allows."""
+
+    label: str  # as people call it
+    multiple: int  # px that both sides of a picture are multiples of
+    gpu_precision: str
+    first_stage: str  # of an attempt, where one that has not begun runs out of memory
+
+    def __init__(self, device: str | None = None) -> None:
+        self.device = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
+        self._networks: Any = None
+        self._told: list[Notice] = []
+
+    def notices(self, job: RenderJob) -> tuple[Notice, ...]:
+        """What had to give way in the last render."""
+        return tuple(self._told)
+
+    def render(self, job: RenderJob, progress: Progress = silent, place: Workplace | None = None) -> Video:
+        """The frames `job.frames`. With a place, a killed render goes on from its last step with the same bits.
+
+        Raises `FleximoError`: `invalid_setting`, `invalid_size`, `invalid_job`, `weights_missing`, `weights_mismatch`,
+        `not_enough_memory` before anything is computed; `out_of_memory` when no thriftier way was left.
+        """
+        settings = self._settings(job)
+        self._check_size(job.size)
+        self._told = []
+        progress(0.0, "reading the weights")
+        networks = self._networks_for(settings.precision)
+        # The plan of an earlier attempt at this job goes on with the same bits.
+        memory = None if place is None else self._plan_kind().from_file(place.folder / _PLAN)
+        if memory is None:
+            memory = self._plan(job, settings, networks, place)
+            _record(memory, place)
+        while True:
+            attempt: Attempt | None = None
+            try:
+                attempt = self._attempt(job, settings, networks, memory, place, progress)
+                with repeatable():
+                    video = attempt.run()
+                self._told += attempt.notices
+                return video
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                stage = self.first_stage if attempt is None else attempt.stage
+            finally:
+                if memory.stage_offload:
+                    networks.drop()
+            # Outside of the handler, whose traceback would hold the tensors of the failed call.
+            del attempt
+            networks.drop()
+            gc.collect()
+            memory = self._stepped_down(memory, stage, settings, job)
+            _record(memory, place)
+
+    def _settings(self, job: RenderJob) -> Any:
+        """The job's settings, checked; what else the engine refuses of a job is refused here."""
+        raise NotImplementedError
+
+    def _fresh(self, device: torch.device, precision: str) -> Any:
+        """Networks that are not loaded yet."""
+        raise NotImplementedError
+
+    def _plan_kind(self) -> type[Plan]:
+        raise NotImplementedError
+
+    def _plan(self, job: RenderJob, settings: Any, networks: Any, place: Workplace | None) -> Any:
+        """The plan for what is free now."""
+        raise NotImplementedError
+
+    def _step_down(self, plan: Any, stage: str, *, smaller_window: bool) -> Any:
+        """The next thriftier plan after `stage` ran out of memory; None when there is none left."""
+        raise NotImplementedError
+
+    def _given_up(self, before: Any, after: Any) -> Mapping[str, str]:
+        """Field of the plan -> how a render went on without it, in words."""
+        raise NotImplementedError
+
+    def _attempt(
+        self, job: RenderJob, settings: Any, networks: Any, memory: Any, place: Workplace | None, progress: Progress
+    ) -> Attempt:
+        raise NotImplementedError
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        if any(side % self.multiple for side in size):
+            nearest = "x".join(str(max(self.multiple, round(side / self.multiple) * self.multiple)) for side in size)
+            raise FleximoError(
+                f"{self.label} renders sizes that are multiples of {self.multiple}; {size[0]}x{size[1]} was asked for.",
+                code="invalid_size",
+                remedy=f"Choose --size {nearest}.",
+            )
+
+    def _networks_for(self, precision: str) -> Any:
+        if precision == "auto":
+            precision = self.gpu_precision if self.device.type == "cuda" else "fp32"
+        fresh = self._fresh(self.device, precision)
+        if self._networks is None or (self._networks.sums, self._networks.dtype) != (fresh.sums, fresh.dtype):
+            self._networks = fresh
+        return self._networks
+
+    def _stepped_down(self, memory: Any, stage: str, settings: Any, job: RenderJob) -> Any:
+        """The next plan after memory ran out; raises `FleximoError` (`out_of_memory`) when there is none."""
+        thriftier = self._step_down(memory, stage, smaller_window=settings.smaller_window)
+        if thriftier is None:
+            allow = "" if settings.smaller_window else "Allow a smaller window (--set smaller_window=true), or choose "
+            raise FleximoError(
+                f"The memory of the {self.device.type} ran out ({stage}), and no thriftier way was left for "
+                f"{job.size[0]}x{job.size[1]} in windows of {memory.window} frames.",
+                code="out_of_memory",
+                remedy=f"{allow}a smaller size." if allow else "Choose a smaller size.",
+            )
+        words = self._given_up(memory, thriftier)
+        changed = [text for name, text in words.items() if getattr(memory, name) != getattr(thriftier, name)]
+        self._told = [notice for notice in self._told if notice.code != "memory_stepped_down"]
+        self._told.append(
+            Notice(
+                "memory_stepped_down",
+                f"Memory ran out while rendering ({stage}); it went on with {' and '.join(changed)}.",
+                "Close other programs that use the same memory, or choose a smaller size.",
+            )
+        )
+        return replace(thriftier, peaks=memory.peaks)
+
+
+def _record(memory: Plan, place: Workplace | None) -> None:
+    """Keeps the plan beside the checkpoints that were made on it."""
+    if place is not None:
+        write_json(place.folder / _PLAN, memory.to_json())
