@@ -19,6 +19,7 @@ from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError
 from fleximo.layouts import OPENPOSE_18
 from fleximo.pose_track import PoseTrack
+from fleximo.score import PoseTarget
 
 __all__ = ["Finder", "PoseScore", "path_correlation", "plot", "psnr", "score_video", "ssim"]
 
@@ -27,7 +28,6 @@ Finder = Callable[[Picture], tuple[FloatArray, FloatArray] | None]  # rgb -> (18
 
 PCK_RADIUS = 0.2  # torso lengths
 TRAVELS = 0.3  # a joint whose target moves further than this (torso lengths) is judged by its path too
-_ASKED = 0.3  # target points of lower confidence are not asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,36 +124,27 @@ def score_video(frames: Iterable[Picture], target: PoseTrack, *, every: int, fin
     """
     if find is None:
         from backend.models.detect.frames import find_body as find
-    target = target.subset(OPENPOSE_18)
-    width, height = target.size
-    torso = _torso_px(target)
+    aim = PoseTarget(target)
     chosen, errors, found, asked_px, found_px = [], [], [], [], []
     count = 0
     for number, rgb in enumerate(frames):
         count += 1
         if number % every or number >= len(target):
             continue
-        asked = target.points_px[number].astype(float)
-        inside = ((asked >= 0) & (asked < [width, height])).all(axis=1) & (target.confidence[number] > _ASKED)
         seen = find(rgb)
-        scale = np.array([width / rgb.shape[1], height / rgb.shape[0]])
-        points = np.full((18, 2), np.nan) if seen is None else seen[0] * scale
-        distance = np.full(18, np.inf) if seen is None else np.linalg.norm(points - asked, axis=1) / torso
+        points = None if seen is None else seen[0] * (np.array(target.size) / rgb.shape[1::-1])
         chosen.append(number)
-        errors.append(np.where(inside, distance, np.nan))
+        errors.append(aim.errors(number, points))
         found.append(seen is not None)
-        asked_px.append(asked)
-        found_px.append(points)
+        asked_px.append(aim.points_px(number))
+        found_px.append(np.full((18, 2), np.nan) if points is None else points)
     if count < len(target):
         raise FleximoError(
             f"The video has {count} frames, the pose track {len(target)}.", remedy="Give the track of this video."
         )
-    return PoseScore(tuple(chosen), np.array(errors), np.array(found), np.array(asked_px), np.array(found_px), torso)
-
-
-def _torso_px(target: PoseTrack) -> float:
-    middle = (target.column("left_hip")[0] + target.column("right_hip")[0]) / 2.0
-    return max(1.0, float(np.linalg.norm(target.column("neck")[0] - middle)))
+    return PoseScore(
+        tuple(chosen), np.array(errors), np.array(found), np.array(asked_px), np.array(found_px), aim.torso_px
+    )
 
 
 def path_correlation(asked_px: FloatArray, found_px: FloatArray) -> float:
