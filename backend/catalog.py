@@ -15,8 +15,8 @@ from fleximo.plan import MotionPlan
 from fleximo.planner.any_text import plan_any_text
 
 __all__ = [
-    "ADAPTERS", "MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Adapter", "Engine", "adapter", "engine", "motion_model",
-    "plan_for_model", "planner", "video_model",
+    "ADAPTERS", "MOTION_MODELS", "PLANNERS", "VIDEO_MODELS", "Adapter", "Engine", "TextToMotion", "adapter", "engine",
+    "motion_model", "plan_for_model", "planner", "video_model",
 ]  # fmt: skip
 
 Entry = TypeVar("Entry")
@@ -72,6 +72,18 @@ class Adapter:
     def state(self) -> str:
         """Whether it can be used: "ready" or "needs files"."""
         return "ready" if all(weights.available(name) for name in self.bundles) else "needs files"
+
+
+@dataclass(frozen=True)
+class TextToMotion:
+    """What is known of a motion model before it is loaded."""
+
+    load: Callable[[Mapping[str, Any]], MotionModel]  # with settings of its own; raises for those that it does not have
+    fidelity: str
+    reads_text: bool = (
+        False  # whether it reads the segments' words, so that it can do more than the moves that plans know
+    )
+    bundles: tuple[str, ...] = ()  # of weights that it cannot do without
 
 
 _EXTRA = ("accelerate", "diffusers", "onnxruntime", "safetensors", "torch", "transformers")
@@ -144,7 +156,7 @@ def _moves(settings: Mapping[str, Any]) -> MotionModel:
 def _t2m_gpt(settings: Mapping[str, Any]) -> MotionModel:
     with _models_extra():
         from backend.models.t2m_gpt import T2MGPT, Settings
-    for name in ("t2m_gpt", "clip_vit_b32"):  # what is missing is told before the minutes, not after
+    for name in MOTION_MODELS["t2m-gpt"].bundles:  # what is missing is told before the minutes, not after
         if not weights.available(name):
             weights.bundle(name)
     return T2MGPT(Settings.from_json(settings))
@@ -197,7 +209,10 @@ ADAPTERS = {
     "diffusion": Adapter("drawn by the paper's diffusion adapter", _diffusion_adapter, ("svd", "adapter")),
 }
 PLANNERS: dict[str, Callable[[], Planner]] = {"rules": _rules, "llm": _llm, "local": _local_llm}
-MOTION_MODELS: dict[str, Callable[[Mapping[str, Any]], MotionModel]] = {"moves": _moves, "t2m-gpt": _t2m_gpt}
+MOTION_MODELS = {
+    "moves": TextToMotion(_moves, "draft"),
+    "t2m-gpt": TextToMotion(_t2m_gpt, "full", reads_text=True, bundles=("t2m_gpt", "clip_vit_b32")),
+}
 
 _loaded: dict[str, VideoModel] = {}
 
@@ -222,7 +237,7 @@ def adapter(name: str) -> Adapter:
 
 def motion_model(name: str, settings: Mapping[str, Any] | None = None) -> MotionModel:
     """The text-to-motion model `name` with `settings` of its own; raises `FleximoError` that lists those there are."""
-    return _named(MOTION_MODELS, name, "motion model")(settings or {})
+    return _named(MOTION_MODELS, name, "motion model").load(settings or {})
 
 
 def planner(name: str) -> Planner:
@@ -230,7 +245,7 @@ def planner(name: str) -> Planner:
     return _named(PLANNERS, name, "planner")()
 
 
-def plan_for_model(text: str, by: Planner, model: MotionModel) -> MotionPlan:
+def plan_for_model(text: str, by: Planner, model: MotionModel | TextToMotion) -> MotionPlan:
     """The plan of `text`; for a motion model that reads words, words that no planner knows stay in it."""
     return plan_any_text(text, by.plan) if model.reads_text else by.plan(text)
 

@@ -361,11 +361,19 @@ class Client:
         return MotionPlan.from_json(json.loads(self.result(done.id)))
 
     def motion(
-        self, plan: MotionPlan | str, *, fps: float = 30.0, seed: int | None = None, progress: Progress | None = None
+        self,
+        plan: MotionPlan | str,
+        *,
+        fps: float = 30.0,
+        seed: int | None = None,
+        model: str = "moves",
+        settings: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
     ) -> Motion:
-        """The motion of a plan or a text; `seed` None keeps the plan's."""
+        """The motion of a plan or a text by a motion model with settings of its own; `seed` None keeps the plan's."""
         source = {"text": plan} if isinstance(plan, str) else {"plan": plan.to_json()}
-        done = self.wait(self.submit({"kind": "motion", "fps": fps, "seed": seed, **source}).id, progress)
+        by = {"motion_model": model, "motion_settings": dict(settings or {})}
+        done = self.wait(self.submit({"kind": "motion", "fps": fps, "seed": seed, **by, **source}).id, progress)
         return Motion.from_bytes(self.result(done.id))
 
     def detect(

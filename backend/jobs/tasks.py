@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from backend.jobs.preview import write_preview
 from backend.jobs.records import DONE, FAILED, TASK_FILE, Outcome, OutputFile, Task
 from backend.jobs.store import BlobStore
 from backend.stages import Progress
+from backend.weights import Bundle
 from fleximo.camera import Framing
-from fleximo.errors import Cancelled, FleximoError
+from fleximo.errors import Cancelled, FleximoError, Notice
 from fleximo.files import write_atomic, write_json
 from fleximo.job import RenderJob
 from fleximo.person import Person
@@ -115,16 +116,16 @@ class _Reporter:
 
 
 def _plan(task: Task, progress: Progress) -> Files:
-    plan = _planned(task.request, "moves").with_seed(task.request["seed"])
+    plan = _planned(task.request).with_seed(task.request["seed"])
     return {"plan": _json_file(task.work / "plan.json", plan.to_json())}
 
 
-def _planned(request: Mapping[str, Any], motion_model: str) -> MotionPlan:
+def _planned(request: Mapping[str, Any]) -> MotionPlan:
     """The plan of the request's text; endpoints and keys of the planners are settings of this process."""
     from backend import catalog
 
     planner = catalog.planner(request.get("planner", "rules"))
-    return catalog.plan_for_model(request["text"], planner, catalog.motion_model(motion_model))
+    return catalog.plan_for_model(request["text"], planner, catalog.MOTION_MODELS[request.get("motion_model", "moves")])
 
 
 def _motion(task: Task, progress: Progress) -> Files:
@@ -132,16 +133,23 @@ def _motion(task: Task, progress: Progress) -> Files:
     from fleximo.upper_body import upper_body_plan
 
     request = task.request
-    name = request.get("motion_model", "moves")
-    plan = _planned(request, name) if request["plan"] is None else MotionPlan.from_json(request["plan"])
+    model = catalog.motion_model(request.get("motion_model", "moves"), request.get("motion_settings"))
+    plan = _planned(request) if request["plan"] is None else MotionPlan.from_json(request["plan"])
     if request["seed"] is not None:
         plan = plan.with_seed(request["seed"])
     if request.get("upper_body"):
         plan = upper_body_plan(plan)
-    made = catalog.motion_model(name).perform(plan, progress, as_fps(request["fps"]))
+    made = model.perform(plan, progress, as_fps(request["fps"]))
     made.motion.save(task.work / "motion.npz")
-    plan = replace(plan, notices=(*plan.notices, *made.notices))  # told where the plan's own warnings are told
+    # Told where the plan's own warnings are told.
+    plan = replace(plan, notices=(*plan.notices, *made.notices, *_made_up(made.bundles)))
     return {"motion": task.work / "motion.npz", "plan": _json_file(task.work / "plan.json", plan.to_json())}
+
+
+def _made_up(bundles: Sequence[Bundle]) -> list[Notice]:
+    names = [bundle.name for bundle in bundles if bundle.state == "stand_in"]
+    told = f"The weights {', '.join(names)} are made up; the motion shows no model's skill."
+    return [Notice("stand_in_weights", told, f"Get the real ones: fleximo models pull {names[0]}.")] if names else []
 
 
 def _detect(task: Task, progress: Progress) -> Files:
@@ -176,19 +184,30 @@ def _render(task: Task, progress: Progress) -> Files:
     from backend.changed import render_over
     from backend.llm import local
     from backend.models import detect
+    from backend.refine import REFINED_TRACK, as_seen, render_refined
     from backend.rendering import render_job
     from backend.reports import render_report
 
     detect.release()  # a warm detector holds memory that the frames need, and so does a warm language model
     local.release()
     job = RenderJob.from_document(task.request["job"], BlobStore(task.store).read)
-    former = _former(task)
-    if former is None or job.window is None:
+    former, passes = _former(task), task.request.get("refine", 0)
+    told: dict[str, Any] = {"refinement": []}
+    notices = job.person.notices
+    if passes:
+        refined = render_refined(job, task.work, passes, progress)
+        rendered = refined.rendered
+        told["refinement"] = [each.to_json() for each in refined.passes]
+        notices = (*notices, *refined.notices)
+    elif former is None or job.window is None:
         rendered = render_job(job, task.work, progress)
     else:
         before = RenderJob.from_document(former.request["job"], BlobStore(former.store).read)
-        rendered = render_over(job, before, former.work, task.work, progress)
-    report = render_report(job, rendered, (*job.person.notices, *rendered.notices))
+        seen, seen_before = as_seen(job, before, former.work)
+        if seen is not job:
+            seen.signal.track.save(task.work / REFINED_TRACK)
+        rendered = render_over(seen, seen_before, former.work, task.work, progress)
+    report = render_report(job, rendered, (*notices, *rendered.notices)) | told
     write_preview(task.work, task.preview)
     return {
         "video": rendered.video,

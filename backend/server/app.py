@@ -217,7 +217,16 @@ def models() -> ModelList:
         )
         for name, engine in catalog.VIDEO_MODELS.items()
     ]
-    motion = [ModelAnswer(name=name, stage="motion", fidelity="draft") for name in catalog.MOTION_MODELS]
+    motion = [
+        ModelAnswer(
+            name=name,
+            stage="motion",
+            fidelity=model.fidelity,
+            reads_text=model.reads_text,
+            weights=list(model.bundles),
+        )
+        for name, model in catalog.MOTION_MODELS.items()
+    ]
     bundles = []
     for name, known in weights.locked_bundles().items():
         state, missing = weights.standing(name)

@@ -81,6 +81,7 @@ class PlanRequest(_Strict):
     label: Label = ""
     text: Text
     planner: PlannerName = "rules"
+    motion_model: MotionModelName = "moves"  # for one that reads words, those that no planner knows stay in the plan
     seed: Seed = 0
 
 
@@ -96,6 +97,7 @@ class MotionRequest(_Strict):
     plan: PlanDocument | None = None
     planner: PlannerName = "rules"
     motion_model: MotionModelName = "moves"
+    motion_settings: Annotated[dict[Name, Scalar], Field(max_length=16)] = {}  # the model's own
     upper_body: bool = False
     fps: Annotated[float, Field(ge=1, le=240, allow_inf_nan=False)] = 30.0
     seed: Seed | None = None
@@ -235,6 +237,7 @@ class ModelAnswer(BaseModel):
     stage: Literal["motion", "video"]
     fidelity: str
     default_fps: float | None = None
+    reads_text: bool | None = None  # of a motion model: whether it can do more than the moves that plans know
     qualities: list[str] = []  # of a video engine's setting "quality", the usual one last
     multiple: int | None = None  # px that width and height must be multiples of
     weights: list[str] = []  # the bundles that it cannot do without

@@ -468,6 +468,9 @@ def test_the_list_the_models_and_the_counts(server: RenderServer) -> None:
     listed = {row["name"]: row for row in answer["models"] if row["stage"] == "video"}
     assert listed["draft"]["default_fps"] == 30.0 and listed["draft"]["qualities"] == listed["draft"]["weights"] == []
     assert listed["mimicmotion"]["qualities"] == list(QUALITIES) and "svd" in listed["mimicmotion"]["weights"]
+    motion = {row["name"]: row for row in answer["models"] if row["stage"] == "motion"}
+    assert motion["moves"]["weights"] == [] and not motion["moves"]["reads_text"]
+    assert motion["t2m-gpt"]["weights"] == ["t2m_gpt", "clip_vit_b32"] and motion["t2m-gpt"]["reads_text"]
     assert {"t2m_gpt", "svd", "mimicmotion"} <= {row["name"] for row in answer["weights"]}
     assert all(row["missing"] for row in answer["weights"] if row["state"] == "absent")
     text = server.ask("GET", "/metrics").body.decode()

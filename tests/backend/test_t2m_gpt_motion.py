@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from backend.models.t2m_gpt.model import sentence
 from backend.models.t2m_gpt.segments import join_segments
 from backend.models.t2m_gpt.text import TextEncoder
 from fleximo import Cancelled, FleximoError, Motion, MotionPlan, Segment
+from fleximo.exchange import Span, exchanged, with_segment
 from fleximo.formats.humanml import decode_features, encode_features
 from fleximo.moves import generate
 from fleximo.seams import MAX_JUMP_M, Seam
@@ -426,6 +428,39 @@ def test_a_motion_job_runs_it(tmp_path: Path) -> None:
     plan = json.loads((folder / outcome.files["plan"].path).read_text())
     assert Motion.load(folder / outcome.files["motion"].path).fps == 24
     assert "length_changed" in [warning["code"] for warning in plan["warnings"]]
+
+
+def test_a_motion_job_takes_settings_and_plans_take_unknown_words(tmp_path: Path) -> None:
+    def rotations(number: int, seed: int, settings: dict[str, Any]) -> Any:
+        request = {"plan": None, "text": "she kicks", "fps": 24.0, "seed": seed, "motion_model": "t2m-gpt"}
+        task = make_task(tmp_path / str(number), "motion", request | {"motion_settings": settings})
+        outcome = tasks.run(task, lambda event: None)
+        assert outcome.state == "done", outcome.error
+        return Motion.load(task.folder / outcome.files["motion"].path).rotations
+
+    drawn = [rotations(n, n, {}) for n in range(2)]
+    greedy = [rotations(n + 2, n, {"greedy": True}) for n in range(2)]
+    assert not np.array_equal(*drawn) and np.array_equal(*greedy)
+    wrong = {"plan": None, "text": "she kicks", "fps": 24.0, "seed": 0, "motion_settings": {"heat": 2}}
+    for model in ("moves", "t2m-gpt"):
+        task = make_task(tmp_path / model, "motion", wrong | {"motion_model": model})
+        assert tasks.run(task, lambda event: None).error["code"] == "invalid_setting"
+    task = make_task(tmp_path / "plan", "plan", {"text": "he juggles", "seed": 1, "motion_model": "t2m-gpt"})
+    outcome = tasks.run(task, lambda event: None)
+    plan = json.loads((task.folder / outcome.files["plan"].path).read_text())
+    assert [segment["text"] for segment in plan["segments"]] == ["he juggles"]
+
+
+def test_a_segments_own_seed_changes_it_and_no_other(networks: Networks) -> None:
+    model = T2MGPT(networks=networks)
+    segments = tuple(Segment("idle", 4.0, text=text) for text in ("a person waves", "a person bows", "a person kicks"))
+    plan = MotionPlan(segments, seed=5)
+    changed = with_segment(plan, 1, replace(segments[1], seed=5))
+    made = exchanged(plan, changed, 1, *(model.perform(each).motion for each in (plan, changed)), tolerance=1e-5)
+    assert made.frames == Span(80, 160, 160)
+    arms = made.joints[made.motion.rig.index("left_elbow")]
+    assert arms.start >= 60 and arms.stop <= 180, "no further than the seams reach"
+    assert arms.stop > 140, "the same number is another seed where it is the segment's own"
 
 
 _LONG = """

@@ -133,7 +133,7 @@ class T2MGPT:
         sentences = [sentence(segment) for segment in plan.segments]
         texts = networks.text.encode(sentences)
         progress(0.1, "drawing the motion")
-        drawn, begun = self._tokens(networks.gpt, texts, plan.seed, progress)
+        drawn, begun = self._tokens(networks.gpt, texts, plan, progress)
         notices = [_begun_notice([sentences[i] for i in begun])] if begun else []
         fitted = [fit_length(tokens, segment.seconds, networks.joints) for tokens, segment in zip(drawn, plan.segments)]
         told = [f'"{text}" came out {one.told}' for text, one in zip(sentences, fitted) if one.told]
@@ -151,7 +151,9 @@ class T2MGPT:
         progress(1.0, "motion done")
         return Performance(with_fingers(motion, plan), seams, tuple(notices), networks.bundles)
 
-    def _tokens(self, gpt: GPT, texts: Tensor, seed: int, progress: Progress) -> tuple[list[list[int]], list[int]]:
+    def _tokens(
+        self, gpt: GPT, texts: Tensor, plan: MotionPlan, progress: Progress
+    ) -> tuple[list[list[int]], list[int]]:
         """The tokens of each text vector, at least one, and which of them the model would have ended at once.
 
         Batches are cut by the segments' numbers alone, so that one segment's text never changes another's batch.
@@ -164,17 +166,24 @@ class T2MGPT:
             def step(k: int, first: int = first) -> None:
                 progress(0.1 + 0.6 * (first + _BATCH * k / SOFT_LIMIT) / (len(vectors) + _BATCH), "drawing the motion")
 
-            lists += draw_tokens(gpt, vectors[first : first + _BATCH], self._streams(seed, numbers), step=step)
+            lists += draw_tokens(gpt, vectors[first : first + _BATCH], self._streams(plan, numbers), step=step)
         begun = [i for i, tokens in enumerate(lists) if not tokens]
         for i in begun:
-            lists[i] = draw_tokens(gpt, vectors[i : i + 1], self._streams(seed, [i]), at_least_one=True)[0]
+            lists[i] = draw_tokens(gpt, vectors[i : i + 1], self._streams(plan, [i]), at_least_one=True)[0]
         return lists, begun
 
-    def _streams(self, seed: int, numbers: Sequence[int]) -> list[np.random.Generator] | None:
-        """A random stream for each segment of a plan; None where nothing is random."""
+    def _streams(self, plan: MotionPlan, numbers: Sequence[int]) -> list[np.random.Generator] | None:
+        """A random stream per segment of a plan, by its own seed where it has one; None where nothing is random."""
         if self._settings.greedy:
             return None
-        return [np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, i]) for i in numbers]
+        return [np.random.default_rng(_entropy(plan, number)) for number in numbers]
+
+
+def _entropy(plan: MotionPlan, number: int) -> list[int]:
+    own = plan.segments[number].seed
+    seed = plan.seed if own is None else own
+    words = [seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, number]
+    return words if own is None else [*words, 1]  # a segment's own seed is not the plan's of the same number
 
 
 def sentence(segment: Segment) -> str:
