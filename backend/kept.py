@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backend import reports
 from backend.adapters import complete_job
+from backend.refine import REFINED_TRACK, as_seen
 from backend.rendering import Rendered
 from backend.stages import Progress, silent
 from fleximo.changes import changed_frames
@@ -77,7 +78,7 @@ class Kept:
             raise FleximoError(
                 f"The motion in {self.folder} no longer gives the skeleton that was rendered.",
                 code="run_differs",
-                remedy="It was refined, or made by another version: render the whole again with fleximo animate.",
+                remedy="Another version made it: render the whole again with fleximo animate.",
             )
         return take
 
@@ -88,6 +89,10 @@ class Kept:
             return job
         stages = read_json(self.folder / "report.json")["stages"]
         return complete_job(job, stages["adapter"]["implementation"], progress).job
+
+    def as_seen(self, job: RenderJob) -> tuple[RenderJob, RenderJob]:
+        """`job`, which changes the run, and the run's own job, as the engine sees them: refined, where the run was."""
+        return as_seen(job, self.job, self.folder)
 
     def keep(
         self,
@@ -105,7 +110,9 @@ class Kept:
         job = replace(job, window=None, previous=None)
         job.save(folder)
         motion.save(folder / "motion.npz")
-        job.signal.track.save(folder / "pose_track.npz")
+        seen = self.as_seen(job)[0]
+        for name in ("pose_track.npz", REFINED_TRACK) if seen is not job else ("pose_track.npz",):
+            seen.signal.track.save(folder / name)
         former = read_json(self.folder / "report.json")
         document = former | reports.render_report(job, rendered, notices)
         document["stages"] = former["stages"] | document["stages"]

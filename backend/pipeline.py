@@ -19,7 +19,7 @@ from backend import catalog
 from backend.adapters import Completed, check_adapter, complete_job
 from backend.llm import local
 from backend.models import detect
-from backend.refine import Pass, Refined, cost, refine
+from backend.refine import Refined, cost, render_refined
 from backend.rendering import Rendered, render_job, share_of
 from backend.stages import Performance, Progress, silent
 from fleximo.errors import Notice
@@ -71,14 +71,17 @@ class Animation:
     motion: Motion  # as planned, on the default rig
     person: Person
     job: RenderJob
-    rendered: Rendered
+    refined: Refined  # the render, and what each pass of refinement brought
     notices: tuple[Notice, ...]
     timings_s: dict[str, float]
     planner: str  # whose plan it is; "none" where a motion was given
     detector: str  # who found the person
-    refinement: tuple[Pass, ...] = ()  # what each pass brought; the job is that of the one that was kept
     performance: Performance | None = None  # the motion with what is told of it; None where a motion was given
     adapted: Completed | None = None  # what the adapter took part with
+
+    @property
+    def rendered(self) -> Rendered:
+        return self.refined.rendered
 
 
 def animate(request: Request, folder: Path, progress: Progress = silent) -> Animation:
@@ -135,12 +138,14 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
         adapted = complete_job(job, request.adapter, share_of(progress, 0.12, drawn))
         job = adapted.job
     with _timed(timings, "render"):
-        share = drawn + (1.0 - drawn) / (1 + request.refine)
-        rendered = render_job(job, folder, share_of(progress, drawn, share), master=request.master)
-    refined = Refined(job, rendered, (), ())
+        share = share_of(progress, drawn, 1.0)
+        if request.refine:
+            refined = render_refined(job, folder, request.refine, share, master=request.master)
+        else:
+            refined = Refined(render_job(job, folder, share, master=request.master), job.signal.track)
     if request.refine:
-        with _timed(timings, "refine"):
-            refined = refine(job, rendered, request.refine, share_of(progress, share, 1.0))
+        timings["refine"] = round(sum(each.seconds for each in refined.passes), 4)
+        timings["render"] = round(max(0.0, timings["render"] - timings["refine"]), 4)
     told = (
         *(plan.notices if plan else ()),
         *(performance.notices if performance else ()),
@@ -156,13 +161,12 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
         plan,
         motion,
         person,
-        refined.job,
-        refined.rendered,
+        job,
+        refined,
         notices,
         timings,
         planned_by,
         detector,
-        refined.passes,
         performance,
         adapted,
     )

@@ -1,46 +1,42 @@
 """Refinement (Fleximo, arXiv 2411.19459): the pose seen in the first video, fitted to the photo, rendered once more.
 
-Every pass is judged by looking again at its frames; it is kept only if the person does better what was asked. Knows
-tracks, detectors and renders; no engine.
+Every pass is judged by looking again at its frames; it is kept only if the person does better what was asked. What is
+finished is kept, so that the same call after a kill goes on where it stopped. Knows renders and looks; no engine.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
+import io
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backend.evaluate.metrics import PoseScore, score_video
-from backend.media import read_frames
 from backend.models import detect
 from backend.models.detect.frames import find_whole_body
+from backend.refit import Find, Found, error_of, judged, moved_along, refitted, seen_in
 from backend.rendering import Rendered, render_job, share_of
 from backend.stages import Progress, silent
-from fleximo.arrays import FloatArray
+from fleximo.changes import OF_A_RANGE, appearance, why_full
 from fleximo.errors import FleximoError, Notice
+from fleximo.files import read_bytes, read_json, read_npz, write_atomic, write_json
 from fleximo.job import RenderJob
-from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND
-from fleximo.paper_rescale import FIT_POINTS
 from fleximo.pose_track import PoseSignal, PoseTrack
 
-__all__ = ["MOST_PASSES", "Found", "Pass", "Refined", "cost", "error_of", "refine", "refitted", "seen_in"]
-
-Found = tuple[FloatArray, FloatArray]  # (128,2) px of the video, (128,) confidence
+__all__ = ["MOST_PASSES", "REFINED_TRACK", "Pass", "Refined", "as_seen", "cost", "render_refined"]
 
 MOST_PASSES = 4
-_SEEN = 0.3  # confidence; less is filled from the first skeleton
+REFINED_TRACK = "refined.npz"  # beside a render: the skeleton that it was made of, where that is a refined one
 _LEAST_GAIN = 0.001  # torso lengths; below it a gain is the detector's trembling
 _LOOKING = 0.1  # of a pass's progress
-# What hangs on which point of the body, and moves with it where only the point is seen.
-_HUNG = ((FACE, "nose"), (LEFT_HAND, "left_wrist"), (RIGHT_HAND, "right_wrist"))
+_PASSES, _RENDERED, _SEEN, _RESULT = "passes", "rendered.json", "seen.npz", "refined.json"
+_FILES = ("master.mkv", "video.mp4", "engine")  # of a render
 
 
 @dataclass(frozen=True)
@@ -68,12 +64,17 @@ class Pass:
 
 @dataclass(frozen=True)
 class Refined:
-    """The best render, the job it was made of, and what every pass brought."""
+    """The best render, the skeleton it was made of, and what every pass brought."""
 
-    job: RenderJob
     rendered: Rendered
-    passes: tuple[Pass, ...]
-    notices: tuple[Notice, ...]
+    track: PoseTrack
+    passes: tuple[Pass, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether the video is that of a pass."""
+        return any(each.kept for each in self.passes)
 
 
 def cost(passes: int) -> str:
@@ -90,138 +91,117 @@ def cost(passes: int) -> str:
     )
 
 
-def refine(
+def render_refined(
     job: RenderJob,
-    rendered: Rendered,
+    folder: Path,
     passes: int,
     progress: Progress = silent,
     *,
-    find: Callable[[Any], Found | None] | None = None,
+    find: Find | None = None,
+    master: bool = True,
 ) -> Refined:
-    """Up to `passes` passes over the render of `job`; better ones take the place of its files.
+    """Renders the whole of `job` into `folder` and refines it by up to `passes` passes; the best render stays there.
 
     `find` defaults to the detector that is there. A pass without a gain is the last: the next would see the same.
     """
-    cost(passes)
-    folder = rendered.video.parent
-    if find is None:
-        find = partial(find_whole_body, detector=detect.detector_used("auto"))
-    best, best_job, done = rendered, job, []
-    seen = seen_in(rendered.video, len(job.signal.track), find, share_of(progress, 0.0, _LOOKING / passes))
+    progress(0.0, cost(passes))
+    asked = {"job": job.digest, "passes": passes, "master": master}
+    if not _decided(folder, asked):
+        steps = _Steps(folder / _PASSES, find, master)
+        best, done = _refined(job, passes, steps, progress)
+        _write_result(folder, asked, best, done)
+    refined = _settle(folder, job)
+    progress(1.0, "refined")
+    return refined
+
+
+def as_seen(job: RenderJob, before: RenderJob, folder: Path) -> tuple[RenderJob, RenderJob]:
+    """`job` and `before`, whose finished render `job` changes, as the engine sees them if that was refined.
+
+    `folder` is that of the finished render. Where the whole has to be rendered anew both are returned as they are.
+    """
+    file = folder / REFINED_TRACK
+    if not file.is_file() or why_full(appearance(before), appearance(job), but=OF_A_RANGE) is not None:
+        return job, before
+    track = PoseTrack.load(file)
+    edited = moved_along(track, before.signal.track, job.signal.track)
+    return replace(job, signal=PoseSignal(edited)), replace(before, signal=PoseSignal(track))
+
+
+# --- passes
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A finished render and what was seen in it."""
+
+    job: RenderJob
+    folder: Path
+    rendered: Rendered
+    seen: Sequence[Found | None]
+    seconds: float
+
+    @property
+    def found(self) -> int:
+        return sum(each is not None for each in self.seen)
+
+
+@dataclass
+class _Steps:
+    """Renders and looks, each done once: what lies in `folder` is used again."""
+
+    folder: Path
+    find: Find | None
+    master: bool
+
+    def step(self, job: RenderJob, progress: Progress) -> _Step:
+        place = self.folder / job.digest[:16]
+        rendered, rendering_s = self._rendered(job, place, share_of(progress, 0.0, 1.0 - _LOOKING))
+        seen, looking_s = self._seen(rendered, place, share_of(progress, 1.0 - _LOOKING, 1.0))
+        return _Step(job, place, rendered, seen, rendering_s + looking_s)
+
+    def _rendered(self, job: RenderJob, place: Path, progress: Progress) -> tuple[Rendered, float]:
+        record = place / _RENDERED
+        if not record.is_file():
+            detect.release()  # it holds memory that the frames need
+            write_json(record, _plain(render_job(job, place, progress, master=self.master)))
+        rendered = _read(read_json(record), place, job)
+        return rendered, rendered.seconds
+
+    def _seen(self, rendered: Rendered, place: Path, progress: Progress) -> tuple[Sequence[Found | None], float]:
+        file = place / _SEEN
+        if not file.is_file():
+            if self.find is None:
+                self.find = partial(find_whole_body, detector=detect.detector_used("auto"))
+            started = time.monotonic()
+            seen = seen_in(rendered.video, rendered.frames, self.find, progress)
+            write_atomic(file, _packed(seen, time.monotonic() - started))
+        return _unpacked(read_bytes(file))
+
+
+def _refined(job: RenderJob, passes: int, steps: _Steps, progress: Progress) -> tuple[_Step, list[Pass]]:
+    """The best render, and what each pass brought."""
+    first = job.signal.track
+    done: list[Pass] = []
+    best = steps.step(job, share_of(progress, 0.0, 1.0 / (passes + 1)))
     for number in range(1, passes + 1):
-        started = time.monotonic()
-        if not any(seen):
-            return Refined(best_job, best, tuple(done), (_nobody(),))
-        share = share_of(progress, (number - 1) / passes, number / passes)
-        track = refitted(job.signal.track, seen)
-        tried_job = replace(job, signal=PoseSignal(track), window=None, previous=None)
-        detect.release()  # it holds memory that the frames need
-        attempt = folder / "refined"
-        tried = render_job(
-            tried_job, attempt, share_of(share, _LOOKING, 1.0 - _LOOKING), master=rendered.master is not None
-        )
-        seen_again = seen_in(tried.video, len(track), find, share_of(share, 1.0 - _LOOKING, 1.0))
-        before, after = _judged(seen, job.signal.track), _judged(seen_again, job.signal.track)
+        if not best.found:
+            break
+        again = replace(job, signal=PoseSignal(refitted(first, best.seen)), window=None, previous=None)
+        tried = steps.step(again, share_of(progress, number / (passes + 1), (number + 1) / (passes + 1)))
+        before, after = judged(best.seen, first), judged(tried.seen, first)
         kept = error_of(before) - error_of(after) > _LEAST_GAIN
-        found = sum(each is not None for each in seen)
-        figures = (error_of(before), error_of(after), before.pck, after.pck, time.monotonic() - started)
-        done.append(Pass(number, found, len(seen) - found, *figures, kept))
-        if kept:
-            best, best_job, seen = _moved(tried, attempt, folder), tried_job, seen_again
-        shutil.rmtree(attempt, ignore_errors=True)
+        figures = (error_of(before), error_of(after), before.pck, after.pck, tried.seconds)
+        done.append(Pass(number, best.found, len(first) - best.found, *figures, kept))
         if not kept:
             break
-    progress(1.0, "refined")
-    return Refined(best_job, best, tuple(done), (_told(done),))
-
-
-def seen_in(
-    video: Path, count: int, find: Callable[[Any], Found | None], progress: Progress = silent
-) -> list[Found | None]:
-    """What `find` sees in each of the `count` frames of a video; None where it sees nobody."""
-    found = []
-    for number, frame in enumerate(read_frames(video)):
-        progress(min(1.0, number / count), "looking for the person")
-        found.append(find(frame))
-    return found
-
-
-def refitted(first: PoseTrack, seen: Sequence[Found | None]) -> PoseTrack:
-    """The pose seen in each frame, laid by one scale and one shift on `first`, the skeleton that fits the photo.
-
-    Frames in which nobody was seen, and points that were not, are those of `first`; an unseen face moves with the
-    nose, unseen hands with their wrists. Depths stay. Raises `FleximoError` for another number of frames.
-    """
-    if len(seen) != len(first):
-        raise FleximoError(f"{len(seen)} frames were looked at; the skeleton has {len(first)}.")
-    points, confidence = np.array(first.points_px, dtype=np.float64), np.array(first.confidence)
-    frames = [number for number, each in enumerate(seen) if each is not None]
-    if not frames:
-        return first
-    found_px = np.stack([each[0] for each in seen if each is not None])
-    found = np.stack([each[1] for each in seen if each is not None])
-    trusted = found > _SEEN
-    found_px = _laid_on(found_px, trusted, points[frames], confidence[frames])
-    moved = np.where(trusted[..., None], found_px, points[frames])
-    for columns, name in _HUNG:
-        on = OPENPOSE_18.index(name)
-        shift = np.where(trusted[:, on, None], found_px[:, on] - points[frames][:, on], 0.0)
-        unseen = ~trusted[:, columns]
-        moved[:, columns] += np.where(unseen[..., None], shift[:, None], 0.0)
-    points[frames] = moved
-    confidence[frames] = np.where(trusted, np.minimum(found, 1.0), confidence[frames])
-    return replace(first, points_px=points, confidence=confidence)
-
-
-def _laid_on(found_px: FloatArray, trusted: Any, first_px: FloatArray, first_confidence: FloatArray) -> FloatArray:
-    """`found_px` (F,128,2), scaled and shifted as one so that head and trunk of the clip lie as in `first_px`."""
-    fit = list(FIT_POINTS)
-    both = trusted[:, fit] & (first_confidence[:, fit] > _SEEN)
-    source, target = found_px[:, fit][both], first_px[:, fit][both]
-    if len(source) < 2:
-        return found_px
-    middle, aim = source.mean(axis=0), target.mean(axis=0)
-    spread = float(((source - middle) ** 2).sum())
-    scale = float(((source - middle) * (target - aim)).sum()) / spread if spread > 1e-9 else 1.0
-    scale = scale if math.isfinite(scale) and 0.5 < scale < 2.0 else 1.0  # beyond it, somebody else was found
-    return np.asarray((found_px - middle) * scale + aim)
-
-
-def _judged(seen: Sequence[Found | None], asked: PoseTrack) -> PoseScore:
-    """What was seen in a video against what was asked for at first."""
-    looks = iter(seen)
-
-    def again(_frame: Any) -> tuple[FloatArray, FloatArray] | None:
-        each = next(looks)
-        return None if each is None else (each[0][BODY], each[1][BODY])
-
-    picture = np.zeros((asked.size[1], asked.size[0], 3), np.uint8)  # its size alone counts
-    return score_video(itertools.repeat(picture, len(seen)), asked, every=1, find=again)
-
-
-def error_of(score: PoseScore) -> float:
-    """Mean distance in torso lengths over all points asked for; a point further off than 1, or missed, counts 1."""
-    asked = score.errors[~np.isnan(score.errors)]
-    return float(np.minimum(asked, 1.0).mean()) if asked.size else 1.0
-
-
-def _moved(tried: Rendered, attempt: Path, folder: Path) -> Rendered:
-    """The files of a better render in the place of the former ones."""
-    for name in ("master.mkv", "video.mp4"):
-        if (attempt / name).is_file():
-            (attempt / name).replace(folder / name)
-    shutil.rmtree(folder / "engine", ignore_errors=True)
-    if (attempt / "engine").is_dir():
-        (attempt / "engine").replace(folder / "engine")
-    master = None if tried.master is None else folder / tried.master.name
-    return replace(tried, master=master, video=folder / tried.video.name)
-
-
-def _nobody() -> Notice:
-    return Notice("refined_nobody", "Nobody was found in the video, so there is no pose to refine.")
+        best = tried
+    return best, done
 
 
 def _told(passes: Sequence[Pass]) -> Notice:
+    if not passes:
+        return Notice("refined_nobody", "Nobody was found in the video, so there is no pose to refine.")
     kept = [each for each in passes if each.kept]
     if not kept:
         last = passes[-1]
@@ -235,3 +215,88 @@ def _told(passes: Sequence[Pass]) -> Notice:
         f"{len(kept)} of {len(passes)} passes of refinement brought the mean error from {kept[0].error_before:.3f} to "
         f"{kept[-1].error_after:.3f} torso lengths.",
     )
+
+
+# --- on disk
+
+
+def _decided(folder: Path, asked: Mapping[str, Any]) -> bool:
+    """Whether all passes of this very job are done, and the best one's video lies where `_settle` looks for it."""
+    if not (folder / _RESULT).is_file():
+        return False
+    result = read_json(folder / _RESULT)
+    places = (folder, folder / _PASSES / str(result["best"]))
+    return result.items() >= asked.items() and any((place / "video.mp4").is_file() for place in places)
+
+
+def _write_result(folder: Path, asked: Mapping[str, Any], best: _Step, done: Sequence[Pass]) -> None:
+    """Writes down which render is the best: from here on the end can be reached without the other ones."""
+    if any(each.kept for each in done):
+        best.job.signal.track.save(folder / REFINED_TRACK)
+    else:
+        (folder / REFINED_TRACK).unlink(missing_ok=True)
+    told = {"best": best.folder.name, "rendered": _plain(best.rendered), "done": [asdict(each) for each in done]}
+    write_json(folder / _RESULT, {**asked, **told})
+
+
+def _settle(folder: Path, job: RenderJob) -> Refined:
+    """Moves the files of the best render to `folder` and removes the others; goes on where a kill left it."""
+    result = read_json(folder / _RESULT)
+    made = folder / _PASSES / str(result["best"])
+    for name in _FILES:
+        if (made / name).exists():
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+            (made / name).replace(folder / name)
+    shutil.rmtree(folder / _PASSES, ignore_errors=True)
+    passes = tuple(Pass(**each) for each in result["done"])
+    refined = any(each.kept for each in passes)
+    track = PoseTrack.load(folder / REFINED_TRACK) if refined else job.signal.track
+    return Refined(_read(result["rendered"], folder, job), track, passes, (_told(passes),))
+
+
+def _plain(rendered: Rendered) -> dict[str, Any]:
+    """A finished render of a whole job, but for what the job tells."""
+    return {
+        "master": rendered.master is not None,
+        "notices": [notice.to_json() for notice in rendered.notices],
+        "seconds": rendered.seconds,
+        "native_fps": None if rendered.native_fps is None else str(rendered.native_fps),
+        "frames_rendered": rendered.frames_rendered,
+    }
+
+
+def _read(document: Mapping[str, Any], folder: Path, job: RenderJob) -> Rendered:
+    """What `_plain` wrote of the render of `job` that lies in `folder`."""
+    return Rendered(
+        master=folder / "master.mkv" if document["master"] else None,
+        video=folder / "video.mp4",
+        frames=len(job.signal.track),
+        fps=job.fps,
+        size=job.size,
+        notices=tuple(Notice.from_json(notice) for notice in document["notices"]),
+        seconds=float(document["seconds"]),
+        native_fps=None if document["native_fps"] is None else Fraction(document["native_fps"]),
+        frames_rendered=int(document["frames_rendered"]),
+    )
+
+
+def _packed(seen: Sequence[Found | None], seconds: float) -> bytes:
+    """What was seen in each frame, as npz."""
+    nobody = (np.zeros((128, 2)), np.zeros(128))
+    there = [nobody if each is None else each for each in seen]
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        points_px=np.stack([each[0] for each in there]),
+        confidence=np.stack([each[1] for each in there]),
+        found=np.array([each is not None for each in seen]),
+        seconds=np.float64(seconds),
+    )
+    return buffer.getvalue()
+
+
+def _unpacked(content: bytes) -> tuple[list[Found | None], float]:
+    arrays = read_npz(content, required=("points_px", "confidence", "found", "seconds"), what="seen poses", newest=1)
+    rows = zip(arrays["points_px"], arrays["confidence"], arrays["found"])
+    return [(points, sure) if found else None for points, sure, found in rows], float(arrays["seconds"])

@@ -45,7 +45,7 @@ def _changed(kept: Kept, arguments: argparse.Namespace) -> dict[str, Any]:
     catalog.engine(job.engine).check(job.settings, job.size)
     folder = _target(kept, arguments.output, "changed")
     try:
-        done = render_changed(job, kept.job, kept.folder, folder, progress)
+        done = render_changed(*kept.as_seen(job), kept.folder, folder, progress)
     except FleximoError as error:
         if error.code != "nothing_changed":
             raise
@@ -89,7 +89,7 @@ def _range(kept: Kept, arguments: argparse.Namespace) -> dict[str, Any]:
         job = replace(kept.job, engine=name, settings=settings, seed=first_seed + number, window=(start, stop))
         progress = ProgressLine()
         try:
-            done = render_over(job, kept.job, kept.folder, folder, progress)
+            done = render_over(*kept.as_seen(job), kept.folder, folder, progress)
         finally:
             progress.close()
         kept.keep(folder, kept.job, kept.motion, done, done.notices, chosen=job)

@@ -23,6 +23,7 @@ from backend.drawing import draw_track
 from backend.media import VideoWriter
 from backend.models import detect
 from backend.pipeline import Animation, Rendered
+from backend.refine import REFINED_TRACK, Pass
 from backend.stages import Performance
 from backend.weights import Bundle, bundled_models
 from fleximo.errors import Notice
@@ -44,9 +45,9 @@ def report(animation: Animation) -> dict[str, Any]:
         "detect": _detector(animation.detector),
         "rescale": request.rescale,
         "adapter": request.adapter,
-        "refine": "re-detected pose" if any(each.kept for each in animation.refinement) else "off",
     }
-    document = render_report(animation.job, animation.rendered, animation.notices)
+    refined = animation.refined
+    document = render_report(animation.job, refined.rendered, animation.notices, refined.passes)
     performance = animation.performance or Performance(animation.motion)
     told = {stage: _stage(name) for stage, name in stages.items()}
     seen_by = detect.bundles_of(animation.detector)
@@ -59,7 +60,6 @@ def report(animation: Animation) -> dict[str, Any]:
         "text": request.text,
         "fidelity": fidelity_with(document["fidelity"], (*performance.bundles, *seen_by, *drawn_by)),
         "stages": told | document["stages"],
-        "refinement": [each.to_json() for each in animation.refinement],
         "seams": [seam.to_json() for seam in performance.seams],
         "plan": None if animation.plan is None else animation.plan.to_json(),
         "timings_s": animation.timings_s,
@@ -89,7 +89,9 @@ def fidelity_with(fidelity: str, bundles: Sequence[Bundle]) -> str:
     return fidelity if all(bundle.state == "verified" for bundle in bundles) else "stand_in"
 
 
-def render_report(job: RenderJob, rendered: Rendered, notices: Sequence[Notice]) -> dict[str, Any]:
+def render_report(
+    job: RenderJob, rendered: Rendered, notices: Sequence[Notice], refinement: Sequence[Pass] = ()
+) -> dict[str, Any]:
     """The part of `report.json` that a render alone can tell."""
     entry = catalog.engine(job.engine)
     bundles = [weights.bundle(name) for name in entry.bundles]
@@ -97,7 +99,11 @@ def render_report(job: RenderJob, rendered: Rendered, notices: Sequence[Notice])
         "format_version": 1,
         "engine": job.engine,
         "fidelity": fidelity_with(entry.fidelity, bundles),
-        "stages": {"render": _stage(job.engine) | motion_weights(bundles)},
+        "stages": {
+            "render": _stage(job.engine) | motion_weights(bundles),
+            "refine": _stage("re-detected pose" if any(each.kept for each in refinement) else "off"),
+        },
+        "refinement": [each.to_json() for each in refinement],
         "settings": dict(job.settings),
         "warnings": list(dict.fromkeys(notice.code for notice in notices)),
         "notices": [notice.to_json() for notice in notices],
@@ -149,8 +155,11 @@ def keep(animation: Animation, folder: Path) -> None:
     ok, mask = cv2.imencode(".png", animation.person.mask.astype(np.uint8) * 255)
     if ok:
         write_atomic(folder / "mask.png", mask.tobytes())
-    track = animation.job.signal.track
+    track = animation.refined.track  # what the video model saw
     track.save(folder / "pose_track.npz")
+    (folder / REFINED_TRACK).unlink(missing_ok=True)
+    if animation.refined.kept:
+        track.save(folder / REFINED_TRACK)
     with VideoWriter(folder / "pose.mp4", track.size, track.fps) as writer:
         for frame in draw_track(track):
             writer.write(frame[None])

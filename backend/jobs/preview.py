@@ -21,9 +21,7 @@ def write_preview(work: Path, target: Path) -> bool:
 
     A preview never stops a render: what cannot be read or written is left out.
     """
-    pieces = [work / "master.mkv", *sorted((work / "windows").glob("[0-9]*.ffv1.mkv"), reverse=True)]
-    pieces.append(work / "engine" / "preview.jpg")  # of an engine that finishes all its frames at once
-    newest = next((piece for piece in pieces if piece.is_file()), None)
+    newest = _newest(work)
     if newest is None or (target.is_file() and target.stat().st_mtime >= newest.stat().st_mtime):
         return False
     from PIL import Image
@@ -45,3 +43,15 @@ def write_preview(work: Path, target: Path) -> bool:
     except FleximoError:
         return False
     return True
+
+
+def _newest(work: Path) -> Path | None:
+    """The finished piece that shows most of the render, of the pass that is at work where it is being refined."""
+    passes = sorted((each for each in work.glob("passes/*") if each.is_dir()), key=lambda each: each.stat().st_mtime)
+    for folder in (*reversed(passes), work):
+        pieces = [folder / "master.mkv", *sorted((folder / "windows").glob("[0-9]*.ffv1.mkv"), reverse=True)]
+        pieces.append(folder / "engine" / "preview.jpg")  # of an engine that finishes all its frames at once
+        for piece in pieces:
+            if piece.is_file():
+                return piece
+    return None

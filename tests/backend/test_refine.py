@@ -13,18 +13,20 @@ import pytest
 
 from backend import catalog
 from backend.media import read_video
-from backend.refine import Found, _judged, cost, error_of, refine, refitted
+from backend.refine import REFINED_TRACK, cost, render_refined
+from backend.refit import Found, error_of, judged, refitted
 from backend.rendering import render_job
 from backend.stages import Progress, Workplace, silent
 from fleximo import FleximoError, Notice, RenderJob, Video
 from fleximo.camera_fit import frame_photo
 from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND
-from fleximo.pose_track import PoseTrack
+from fleximo.pose_track import PoseSignal, PoseTrack
 from tests.backend.draft_truth import SIZE, make_job, true_track
 
 COUNT = 24
 SURE, INVENTED = 0.9, 0.6
 GOOD, BAD = 200, 60  # grey levels
+LEFT_BEHIND = ["master.mkv", "refined.json", REFINED_TRACK, "video.mp4"]
 
 
 class Poser:
@@ -80,8 +82,7 @@ def looking(track: PoseTrack, good: float, bad: float, unseen: tuple[int, ...] =
 
 def test_a_pass_with_a_gain_takes_the_place_of_the_first_video(poser: Poser, tmp_path: Path) -> None:
     job = small_job()
-    first = render_job(job, tmp_path)
-    done = refine(job, first, 1, find=looking(job.signal.track, 1.0, 6.0, unseen=(3, 4)))
+    done = render_refined(job, tmp_path, 1, find=looking(job.signal.track, 1.0, 6.0, unseen=(3, 4)))
     [only] = done.passes
     assert only.kept and only.gain > 0 and only.error_before > only.error_after
     assert (only.frames_found, only.frames_filled) == (COUNT - 2, 2)
@@ -89,42 +90,48 @@ def test_a_pass_with_a_gain_takes_the_place_of_the_first_video(poser: Poser, tmp
     bright = frames.mean(axis=(1, 2, 3)) > 130
     assert bright.tolist() == [number not in (3, 4) for number in range(COUNT)], "unseen: the first skeleton's"
     assert done.rendered.video == tmp_path / "video.mp4" and done.rendered.master == tmp_path / "master.mkv"
-    assert np.array_equal(done.job.signal.track.points_px[[3, 4]], job.signal.track.points_px[[3, 4]])
+    for values in ("points_px", "confidence", "depths_m"):
+        assert np.array_equal(getattr(done.track, values)[[3, 4]], getattr(job.signal.track, values)[[3, 4]])
+    assert not np.array_equal(done.track.points_px[[2, 5]], job.signal.track.points_px[[2, 5]])
     assert [notice.code for notice in done.notices] == ["refined"]
-    assert not (tmp_path / "refined").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == LEFT_BEHIND
+    assert (done.kept, len(PoseTrack.load(tmp_path / REFINED_TRACK))) == (True, COUNT)
     assert only.to_json()["gain"] == pytest.approx(only.gain, abs=1e-5)
 
 
 def test_a_pass_without_a_gain_leaves_everything_and_is_the_last(poser: Poser, tmp_path: Path) -> None:
     job = small_job()
-    first = render_job(job, tmp_path)
-    before = (tmp_path / "master.mkv").read_bytes(), (tmp_path / "video.mp4").read_bytes()
-    done = refine(job, first, 3, find=looking(job.signal.track, 8.0, 2.0))
-    assert [each.kept for each in done.passes] == [False] and done.passes[0].gain < 0
-    assert ((tmp_path / "master.mkv").read_bytes(), (tmp_path / "video.mp4").read_bytes()) == before
-    assert done.job is job and done.rendered is first and poser.calls == 2
+    render_job(job, tmp_path / "plain")
+    done = render_refined(job, tmp_path / "refined", 3, find=looking(job.signal.track, 8.0, 2.0))
+    assert [each.kept for each in done.passes] == [False] and done.passes[0].gain < 0 and not done.kept
+    plain, refined = (tmp_path / name / "master.mkv" for name in ("plain", "refined"))
+    assert refined.read_bytes() == plain.read_bytes()
+    assert done.track is job.signal.track and poser.calls == 3
+    assert sorted(path.name for path in (tmp_path / "refined").iterdir()) == [
+        name for name in LEFT_BEHIND if name != REFINED_TRACK
+    ]
     assert [notice.code for notice in done.notices] == ["not_refined"]
 
 
 def test_the_next_pass_sees_the_video_of_the_one_before(poser: Poser, tmp_path: Path) -> None:
     job = small_job()
-    done = refine(job, render_job(job, tmp_path), 2, find=looking(job.signal.track, 1.0, 6.0))
+    done = render_refined(job, tmp_path, 2, find=looking(job.signal.track, 1.0, 6.0))
     assert [each.kept for each in done.passes] == [True, False], "the second finds nothing more to gain"
     assert done.passes[1].error_before == done.passes[0].error_after
 
 
 def test_nobody_in_the_video_is_said(poser: Poser, tmp_path: Path) -> None:
     job = small_job()
-    done = refine(job, render_job(job, tmp_path), 1, find=lambda frame: None)
+    done = render_refined(job, tmp_path, 1, find=lambda frame: None)
     assert done.passes == () and poser.calls == 1
     assert [notice.code for notice in done.notices] == ["refined_nobody"]
 
 
 def test_without_a_master_there_is_none_afterwards(poser: Poser, tmp_path: Path) -> None:
     job = small_job()
-    done = refine(job, render_job(job, tmp_path, master=False), 1, find=looking(job.signal.track, 1.0, 6.0))
+    done = render_refined(job, tmp_path, 1, find=looking(job.signal.track, 1.0, 6.0), master=False)
     assert done.passes[0].kept and done.rendered.master is None
-    assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
+    assert not (tmp_path / "master.mkv").exists() and len(read_video(tmp_path / "video.mp4")) == COUNT
 
 
 def test_a_figure_seen_smaller_and_aside_is_laid_on_the_photos() -> None:
@@ -167,8 +174,8 @@ def test_a_number_of_passes_that_is_not_possible(passes: int) -> None:
 
 def test_a_miss_counts_as_far_off() -> None:
     track = small_job().signal.track
-    assert error_of(_judged([None] * COUNT, track)) == 1.0
-    assert error_of(_judged(list(zip(*_rows(track))), track)) == 0.0
+    assert error_of(judged([None] * COUNT, track)) == 1.0
+    assert error_of(judged(list(zip(*_rows(track))), track)) == 0.0
 
 
 def test_mimicmotion_is_refined_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -188,10 +195,10 @@ def test_mimicmotion_is_refined_too(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         off = next(offs)
         return job.signal.track.points_px[0] + np.array([off, 0.0]), np.full(128, SURE)
 
-    first = render_job(job, tmp_path)
-    before = (tmp_path / "master.mkv").read_bytes()
-    done = refine(job, first, 1, find=find)
-    assert done.passes[0].kept and (tmp_path / "master.mkv").read_bytes() != before
+    done = render_refined(job, tmp_path, 1, find=find)
+    assert done.passes[0].kept
+    refined = replace(job, signal=PoseSignal(done.track))
+    assert render_job(refined, tmp_path / "again").master.read_bytes() == done.rendered.master.read_bytes()
     assert (tmp_path / "engine").is_dir(), "a later change starts from the refined one"
 
 
