@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +25,7 @@ from fleximo.errors import FleximoError
 from fleximo.timing import as_fps
 from fleximo.video import Video
 
-__all__ = ["GOP", "Piece", "VideoWriter", "concatenate", "read_frames", "read_video", "write_video"]
+__all__ = ["GOP", "Piece", "VideoWriter", "concatenate", "read_chosen", "read_frames", "read_video", "write_video"]
 
 av.logging.set_level(av.logging.ERROR)
 
@@ -168,16 +168,39 @@ def read_frames(path: Path, start: int = 0, stop: int | None = None) -> Iterator
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         for frame in itertools.islice(container.decode(stream), start, stop):
-            if frame.format.name in ("bgr0", "bgra"):
-                yield np.ascontiguousarray(frame.to_ndarray(format="bgra")[:, :, 2::-1])
-            else:
-                yield frame.reformat(
-                    format="rgb24",
-                    src_colorspace=Colorspace.ITU709,
-                    dst_colorspace=Colorspace.ITU709,
-                    dst_color_range=ColorRange.JPEG,
-                    interpolation=_SCALING,
-                ).to_ndarray()
+            yield _rgb(frame)
+
+
+def read_chosen(path: Path, numbers: Collection[int]) -> Iterator[Frames]:
+    """The frames of these numbers of a lossless master, in their order in the file; the others are not decoded.
+
+    Raises `FleximoError` where the file has not all of them, or is no master.
+    """
+    wanted, count = set(numbers), 0
+    with _file_errors(path, reads=True), av.open(str(path)) as container:
+        stream = next(iter(container.streams.video), None)
+        if stream is None or stream.codec_context.name != "ffv1":
+            raise FleximoError(f"{path} is no lossless master.", code="unreadable_file")
+        stream.thread_type = "SLICE"  # no delay: each packet, a key frame by _FFV1, gives its own frame
+        packets = (packet for packet in container.demux(stream) if packet.size)
+        for packet in (packet for number, packet in enumerate(packets) if number in wanted):
+            for frame in packet.decode():
+                count += 1
+                yield _rgb(frame)
+    if count != len(wanted):
+        raise FleximoError(f"{path} lacks {len(wanted) - count} of the frames asked for.", code="unreadable_file")
+
+
+def _rgb(frame: av.VideoFrame) -> Frames:
+    if frame.format.name in ("bgr0", "bgra"):
+        return np.ascontiguousarray(frame.to_ndarray(format="bgra")[:, :, 2::-1])
+    return frame.reformat(
+        format="rgb24",
+        src_colorspace=Colorspace.ITU709,
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=_SCALING,
+    ).to_ndarray()
 
 
 def read_video(path: Path) -> Video:

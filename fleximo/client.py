@@ -26,6 +26,7 @@ from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.puppet import Puppet
+from fleximo.self_check import SelfCheck
 
 __all__ = ["Client", "JobStatus"]
 
@@ -412,7 +413,17 @@ class Client:
         found = self.upload(canonical_json(person.to_json()))
         return {"kind": "puppet", "photo": self.upload(photo), "person": found, "framing": framing.to_json()}
 
-    def render(self, job: RenderJob, folder: str | Path, *, progress: Progress | None = None) -> JobStatus:
+    def self_check(self, render: str, *, every: int | None = None, progress: Progress | None = None) -> SelfCheck:
+        """How far the frames of a finished render job lie from the skeleton asked for.
+
+        Every `every`-th is looked at, None: about eight a second; none of them twice.
+        """
+        done = self.wait(self.submit({"kind": "check", "job": render, "every": every}).id, progress)
+        return SelfCheck.from_json(json.loads(self.result(done.id)))
+
+    def render(
+        self, job: RenderJob, folder: str | Path, *, refine: int = 0, progress: Progress | None = None
+    ) -> JobStatus:
         """Renders `job` and puts `video.mp4`, `master.mkv` and `report.json` into `folder`."""
         done = self.wait(self.submit_render(job).id, progress)
         for file, name in (("master", "master.mkv"), ("report", "report.json"), ("video", "video.mp4")):

@@ -28,6 +28,7 @@ __all__ = [
     "OutputFile",
     "Task",
     "discard",
+    "finished_job",
 ]
 
 FORMAT_VERSION = 1
@@ -41,7 +42,7 @@ class Task:
     """One job, all that any machine with its folder and its store needs to run it."""
 
     id: str  # UUID, lower case
-    kind: str  # plan, motion, detect, puppet or render
+    kind: str  # plan, motion, detect, puppet, render or check
     request: Mapping[str, Any]  # what the kind takes, checked by the server
     folder: Path  # of the job; `work` in it holds what is made
     store: Path  # folder of the blobs
@@ -169,6 +170,12 @@ class Outcome:
         """Opens an ended job again; what it has made so far stays."""
         (folder / _OUTCOME).unlink(missing_ok=True)
         sync_folder(folder)
+
+
+def finished_job(jobs: Path, job: str) -> tuple[Task, Outcome] | None:
+    """The job of that id in the folder `jobs` and how it ended, if it is done and its files are there."""
+    outcome = Outcome.load(jobs / job)
+    return None if outcome is None or outcome.state != DONE else (Task.load(jobs / job / TASK_FILE), outcome)
 
 
 def discard(folder: Path) -> None:

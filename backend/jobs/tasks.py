@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backend.jobs.check import check_task
 from backend.jobs.preview import write_preview
-from backend.jobs.records import DONE, FAILED, TASK_FILE, Outcome, OutputFile, Task
+from backend.jobs.records import DONE, FAILED, Outcome, OutputFile, Task, finished_job
 from backend.jobs.store import BlobStore
 from backend.stages import Progress
 from backend.weights import Bundle
@@ -220,13 +221,12 @@ def _former(task: Task) -> Task | None:
     """The finished render that this one changes, if it changes one."""
     if task.previous is None:
         return None
-    folder = task.folder.parent / task.previous
-    outcome = Outcome.load(folder)
-    if outcome is None or outcome.state != DONE:
+    found = finished_job(task.folder.parent, task.previous)
+    if found is None:
         raise FleximoError(
             "The render that this job changes is gone.", code="unknown_previous", remedy="Render the whole take again."
         )
-    return Task.load(folder / TASK_FILE)
+    return found[0]
 
 
 def _json_file(path: Path, document: Mapping[str, Any]) -> Path:
@@ -241,3 +241,4 @@ KINDS: Mapping[str, Callable[[Task, Progress], Files]] = {
     "puppet": _puppet,
     "render": _render,
 }
+    "check": check_task,

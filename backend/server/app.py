@@ -73,7 +73,14 @@ _STATUS = {
     "incomplete_body": 408,
 }
 _TYPES = {".mp4": "video/mp4", ".json": "application/json"}  # all others go out as bytes
-_RESULT = {"plan": "plan", "motion": "motion", "detect": "person", "puppet": "puppet", "render": "video"}
+_RESULT = {
+    "plan": "plan",
+    "motion": "motion",
+    "detect": "person",
+    "puppet": "puppet",
+    "render": "video",
+    "check": "check",
+}
 _LOG_BYTES = 256 * 1024
 _STATES = (QUEUED, RUNNING, CANCELING, "done", "failed", "canceled")
 _Answers = dict[int | str, dict[str, Any]]
@@ -85,7 +92,7 @@ _FILES: _Answers = {200: {"content": {"video/mp4": {}, "application/json": {}, "
 
 JobId = Annotated[str, Path(pattern=UUID)]
 BlobDigest = Annotated[str, Path(pattern=DIGEST)]
-Role = Literal["video", "master", "report", "motion", "plan", "person"]
+Role = Literal["video", "master", "report", "motion", "plan", "person", "check"]
 
 
 def _scheduler(request: Request) -> Scheduler:
@@ -197,7 +204,19 @@ def info(request: Request, jobs: Jobs) -> InfoAnswer:
         api=API_VERSION,
         version=__version__,
         pid=os.getpid(),
-        features=["plan", "motion", "detect", "puppet", "render", "events", "preview", "resume", "window"],
+        features=[
+            "plan",
+            "motion",
+            "detect",
+            "puppet",
+            "render",
+            "check",
+            "events",
+            "preview",
+            "resume",
+            "window",
+            "refine",
+        ],
         limits=asdict(jobs.settings),
     )
 
@@ -213,6 +232,7 @@ def models() -> ModelList:
             default_fps=float(engine.default_fps),
             qualities=list(engine.qualities),
             multiple=engine.multiple,
+            seeded=engine.seeded,
             weights=list(engine.bundles),
         )
         for name, engine in catalog.VIDEO_MODELS.items()

@@ -164,6 +164,8 @@ class Scheduler:
                     f"{self.settings.queued_jobs} jobs wait already.", code="queue_full", remedy="Try again later."
                 )
             previous = self._previous(request) if kind == "render" else None
+            if kind == "check":
+                self._check_render(request["job"])
             self.check_space(self._estimated_bytes(request) if kind == "render" else 0)
             number = self.table.next_number()
             task = Task(
@@ -202,6 +204,16 @@ class Scheduler:
             remedy="Render the whole take again.",
         )
 
+    def _check_render(self, job: str) -> None:
+        """Raises `FleximoError` (`unknown_render`) unless `job` is a finished render."""
+        row = self.table.get(job)
+        if row is None or row.kind != "render" or row.state != DONE:
+            raise FleximoError(
+                f"There is no finished render {job} on this server.",
+                code="unknown_render",
+                remedy="Render the take first, or again.",
+            )
+
     def _estimated_bytes(self, request: dict[str, Any]) -> int:
         """Most that a render takes on disk; raises `FleximoError` (`too_much_work`) above the limits.
 
@@ -220,7 +232,8 @@ class Scheduler:
                 code="too_much_work",
                 remedy="Render it in parts, or smaller.",
             )
-        return 3 * int(frames * width * height)  # pieces and master, each at most half of the raw frames
+        renders = 1 + request.get("refine", 0)
+        return 3 * renders * int(frames * width * height)  # pieces and master, each at most half of the raw frames
 
     def check_space(self, wanted: int) -> None:
         """Raises `FleximoError` (`no_space`) if the disk would have less than the reserve left."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 __all__ = [
     "DIGEST",
     "UUID",
+    "CheckRequest",
     "DetectRequest",
     "ErrorAnswer",
     "InfoAnswer",
@@ -169,14 +170,23 @@ class RenderRequest(_Strict):
     job: RenderDocument
 
 
-JobRequest = Annotated[
-    PlanRequest | MotionRequest | DetectRequest | PuppetRequest | RenderRequest,
-    Field(discriminator="kind"),
-]
+class CheckRequest(_Strict):
+    """A finished render to how far its frames are from the skeleton asked for: `self_check.json`.
 
-job_request: TypeAdapter[PlanRequest | MotionRequest | DetectRequest | PuppetRequest | RenderRequest] = TypeAdapter(
-    JobRequest
-)
+    Every `every`-th frame is looked at, and the last one; null: about eight a second. Frames that were looked at before
+    are not looked at again.
+    """
+
+    kind: Literal["check"]
+    label: Label = ""
+    job: Annotated[str, Field(pattern=UUID)]  # the render
+    every: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+
+AnyRequest = PlanRequest | MotionRequest | DetectRequest | PuppetRequest | RenderRequest | CheckRequest
+JobRequest = Annotated[AnyRequest, Field(discriminator="kind")]
+
+job_request: TypeAdapter[AnyRequest] = TypeAdapter(JobRequest)
 
 
 class ErrorDetail(BaseModel):
@@ -241,6 +251,7 @@ class ModelAnswer(BaseModel):
     qualities: list[str] = []  # of a video engine's setting "quality", the usual one last
     multiple: int | None = None  # px that width and height must be multiples of
     weights: list[str] = []  # the bundles that it cannot do without
+    seeded: bool | None = None  # of a video engine: whether another seed gives another picture
 
 
 class WeightsAnswer(BaseModel):
