@@ -248,6 +248,15 @@ def _add_picture_commands(command: Callable[[str, str, str], argparse.ArgumentPa
     score.add_argument("--every", type=_count, default=6, help="judge every n-th frame (default: 6)")
     score.add_argument("--plot", type=Path, help="write a plot (PNG)")
 
+    check = command(
+        "check",
+        "looks at a finished render again: how far each frame is from what was asked for, and the worst seconds",
+        "fleximo check keep",
+    )
+    check.add_argument("render", help="a --keep folder, its report.json, or the id of a render job of the server")
+    check.add_argument("--every", type=_count, help="look at every n-th frame (default: about eight a second)")
+    check.add_argument("--data", type=Path, help="data folder of the server (default: the platform's usual place)")
+
 
 def _add_server_commands(command: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
     serve = command("serve", "runs the render server", "fleximo serve")

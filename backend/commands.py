@@ -31,8 +31,8 @@ from fleximo.formats.mesh_cache import save_mesh
 from fleximo.timing import as_fps
 
 __all__ = [
-    "animate", "bench", "convert", "demo", "detect", "doctor", "models", "motion", "plan", "render", "run_task",
-    "score", "serve", "token",
+    "animate", "bench", "check", "convert", "demo", "detect", "doctor", "models", "motion", "plan", "render",
+    "run_task", "score", "serve", "token",
 ]  # fmt: skip
 
 Result = dict[str, Any]
@@ -315,6 +315,12 @@ def detect(arguments: argparse.Namespace) -> Result:
         if ok:
             write_atomic(arguments.mask, content.tobytes())
     seen = int((person.body_confidence > 0.3).sum())
+def check(arguments: argparse.Namespace) -> Result:
+    from backend.check_commands import check as run
+
+    return run(arguments)
+
+
     told = [f"{arguments.output}: {seen} of 18 body points by {used}, facing {person.yaw_degrees:+.0f} degrees"]
     told += [sentence(notice) for notice in person.notices]
     codes = [notice.code for notice in person.notices]

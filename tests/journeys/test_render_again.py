@@ -105,3 +105,18 @@ def test_what_cannot_be_done_is_said(
 def test_a_folder_without_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "--from", str(tmp_path), "--range", "1:2"]) == 1
     assert "holds no kept run" in capsys.readouterr().err
+
+
+def test_a_kept_run_is_looked_at_again(keep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["check", str(keep), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    kept = json.loads((keep / "self_check.json").read_text())
+    assert told["looks"] == kept["looks"] and told["every"] == 1 and told["peaks"] == []
+    assert told["mean_error"] < 0.1 and all(look["found"] for look in told["looks"])
+    assert main(["check", str(keep / "report.json")]) == 0
+    assert f"looked at {told['frames']} of {told['frames']} frames" in capsys.readouterr().out
+    assert main(["check", str(tmp_path)]) == 1
+    assert "holds no kept run" in capsys.readouterr().err
+    assert main(["check", "01234567-0123-0123-0123-0123456789ab", "--data", str(tmp_path)]) == 1
+    assert "fleximo serve" in capsys.readouterr().err
