@@ -28,9 +28,11 @@ class FLEXIMO_UL_takes(bpy.types.UIList):
     def draw_item(self, _ctx: Any, layout: Any, _owner: Any, take: Any, _icon: Any, _where: Any, _name: Any) -> None:
         row = layout.row(align=True)
         row.prop(take, "name", text="", emboss=False, icon="SEQUENCE")
-        row.label(text="", icon="ARMATURE_DATA" if take.armature else "BLANK1")
-        row.label(text="", icon="OUTLINER_OB_CAMERA" if take.fitted_camera else "BLANK1")
-        row.label(text="", icon="CHECKMARK" if take.video else "BLANK1")
+        there = row.row(align=True)
+        there.alignment = "RIGHT"
+        there.label(text="", icon="ARMATURE_DATA" if take.armature else "BLANK1")
+        there.label(text="", icon="OUTLINER_OB_CAMERA" if take.fitted_camera else "BLANK1")
+        there.label(text="", icon="CHECKMARK" if take.video else "BLANK1")
 
 
 class FLEXIMO_UL_segments(bpy.types.UIList):
@@ -135,7 +137,7 @@ class FLEXIMO_PT_motion(_TakePanel, bpy.types.Panel):
     def draw_take(self, layout: Any, take: Any) -> None:
         layout.prop(take, "text", text="", placeholder="a man waves, then bows")
         layout.prop(take, "seed")
-        row = layout.row(align=True)
+        row = layout.split(factor=0.36, align=True)
         row.operator("fleximo.plan", icon="PRESET")
         row.operator("fleximo.generate_motion", icon="ARMATURE_DATA")
         if take.candidates:
@@ -145,9 +147,10 @@ class FLEXIMO_PT_motion(_TakePanel, bpy.types.Panel):
         row.operator("fleximo.import_motion", icon="IMPORT")
         row.operator("fleximo.export_motion", icon="EXPORT")
         layout.prop(take, "armature")
-        column = layout.column(align=True)
-        column.prop(take, "frame_start")
-        column.prop(take, "frame_end", text="Last")
+        if take.armature is not None and not take.candidates:
+            column = layout.column(align=True)
+            column.prop(take, "frame_start")
+            column.prop(take, "frame_end", text="Last")
 
 
 class FLEXIMO_PT_edit(_TakePanel, bpy.types.Panel):
