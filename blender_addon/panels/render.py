@@ -5,12 +5,11 @@ from typing import Any
 
 import bpy
 
-from .. import compat, offers, pace, preview_picture, properties, sequencer, timeline_marks
+from .. import compat, offers, pace, sequencer, timeline_marks
 from .text import draw_text
 
 __all__ = ["draw_render"]
 
-_PICTURE_SCALE = 9.0
 _ICONS = {"changed": "FILE_REFRESH", "outside": "FULLSCREEN_EXIT", "hidden": "HIDE_ON"}
 
 
@@ -25,9 +24,6 @@ def draw_render(layout: Any, take: Any) -> None:
     row.operator("fleximo.render", icon="RENDER_ANIMATION")
     row.operator("fleximo.render_changed", icon="FILE_REFRESH")
     _draw_repair(layout, take)
-    picture = preview_picture.icon()
-    if picture and properties.live().task:
-        layout.template_icon(icon_value=picture, scale=_PICTURE_SCALE)
     _draw_marks(layout, take)
     row = layout.row(align=True)
     row.operator("fleximo.insert_video", icon="SEQ_SEQUENCER")
