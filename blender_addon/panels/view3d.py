@@ -4,7 +4,7 @@ from typing import Any
 
 import bpy
 
-from .. import live_puppet, plan_list, properties
+from .. import live_puppet, plan_list, preview_picture, properties
 from .character import draw_character
 from .edit import draw_edit
 from .render import draw_render
@@ -14,6 +14,7 @@ from .text import draw_text
 __all__ = ["CLASSES"]
 
 _CLOSED = {"DEFAULT_CLOSED"}
+_PICTURE_SCALE = 9.0
 _PLAN_EDITS = {"add": "ADD", "remove": "REMOVE", "up": "TRIA_UP", "down": "TRIA_DOWN", "split": "MOD_EDGESPLIT"}
 
 
@@ -72,6 +73,9 @@ def draw_state(layout: Any) -> None:
         row = column.row(align=True)
         row.progress(factor=live.progress, text=live.message or f"{live.progress:.0%}")
         row.operator("fleximo.cancel", text="", icon="X")
+        picture = preview_picture.icon()
+        if picture:
+            column.template_icon(icon_value=picture, scale=_PICTURE_SCALE)
     elif live.error:
         box = layout.box()
         draw_text(box, live.error, icon="ERROR")
