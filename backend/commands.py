@@ -7,11 +7,9 @@ printed text under `text_output`.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,11 +21,13 @@ from backend.drawing import FLEXIMO_THICK, draw_track
 from backend.evaluate.sheet import contact_sheet, write_picture
 from backend.media import read_frames
 from backend.refine import cost
+from backend.run_folder import run_folder
 from backend.terminal import ProgressLine
 from fleximo import FleximoError, Motion, Notice, PoseTrack
 from fleximo.files import read_bytes, read_json, write_json
 from fleximo.formats import Imported, check_written, import_motion, save_motion
 from fleximo.formats.mesh_cache import save_mesh
+from fleximo.named_values import named_values
 from fleximo.timing import as_fps
 
 __all__ = [
@@ -95,17 +95,8 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _pairs(given: list[str], option: str, example: str) -> dict[str, Any]:
-    """The values of an option that is given as NAME=VALUE; a value that is JSON is read as such."""
-    pairs: dict[str, Any] = {}
-    for each in given:
-        name, equals, text = each.partition("=")
-        if not (name and equals):
-            raise FleximoError(f"{option} {each} is not NAME=VALUE.", remedy=f"Write it like {option} {example}.")
-        try:
-            pairs[name] = json.loads(text)
-        except ValueError:
-            pairs[name] = text
-    return pairs
+    """The values of an option that is given as NAME=VALUE."""
+    return named_values(given, f"Write it like {option} {example}.")
 
 
 def _motion_settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -174,23 +165,15 @@ def demo(arguments: argparse.Namespace) -> Result:
 def _animate(request: pipeline.Request, output: Path, keep: Path | None) -> Result:
     """Runs the pipeline in a folder of its own, moves the video to `output`, keeps the rest if asked."""
     progress = ProgressLine()
-    parent = output.parent if keep is None else keep
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".fleximo-", dir=parent))
-    except OSError as error:
-        raise FleximoError(f"{parent} cannot be written to: {error.strerror}.", code="unwritable_file") from None
-    try:
-        animation = pipeline.animate(request, work, progress)
-        progress.close()
+    with run_folder(output, output.parent if keep is None else keep) as work:
+        try:
+            animation = pipeline.animate(request, work, progress)
+        finally:
+            progress.close()
         document = reports.report(animation)
         if keep is not None:
             reports.keep(animation, keep)
         shutil.move(animation.rendered.video, output)
-    finally:
-        progress.close()
-        shutil.rmtree(work, ignore_errors=True)
     return document
 
 
@@ -315,12 +298,6 @@ def detect(arguments: argparse.Namespace) -> Result:
         if ok:
             write_atomic(arguments.mask, content.tobytes())
     seen = int((person.body_confidence > 0.3).sum())
-def check(arguments: argparse.Namespace) -> Result:
-    from backend.check_commands import check as run
-
-    return run(arguments)
-
-
     told = [f"{arguments.output}: {seen} of 18 body points by {used}, facing {person.yaw_degrees:+.0f} degrees"]
     told += [sentence(notice) for notice in person.notices]
     codes = [notice.code for notice in person.notices]
@@ -336,6 +313,12 @@ def score(arguments: argparse.Namespace) -> Result:
     if arguments.plot is not None:
         metrics.plot(result, arguments.plot)
     return result.to_json() | {"text_output": result.table()}
+
+
+def check(arguments: argparse.Namespace) -> Result:
+    from backend.check_commands import check as run
+
+    return run(arguments)
 
 
 def serve(arguments: argparse.Namespace) -> Result:

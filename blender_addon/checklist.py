@@ -10,7 +10,7 @@ from fleximo import __version__
 
 from . import offers, preferences, properties
 
-__all__ = ["INSTALL_LINE", "Line", "lines"]
+__all__ = ["INSTALL_LINE", "Line", "lacking", "lines"]
 
 INSTALL_LINE = "python3 -m pip install ."  # in Fleximo's source folder
 
@@ -37,6 +37,7 @@ def lines(context: Any) -> Iterator[Line]:
         take = properties.active_take(context.scene)
         if take is not None:
             yield from _weights(offers.engine_named(take.engine))
+            yield from lacking(offers.motion_model_named(take.motion_model))
     yield _colours(context.scene)
 
 
@@ -76,10 +77,15 @@ def _weights(engine: offers.Engine) -> Iterator[Line]:
         yield Line(False, f"The server does not know the engine {engine.name}; choose another in Render.")
     elif not engine.lacks:
         yield Line(True, f"{engine.title} has all that it needs.")
-    for name in engine.lacks:
+    yield from lacking(engine)
+
+
+def lacking(model: offers.Engine | offers.MotionModel) -> Iterator[Line]:
+    """A line to copy for each bundle of weights that the model lacks."""
+    for name in model.lacks:
         line = f"fleximo models pull {name}"
         copied = {"text": line, "told": "the line that fetches them"}
-        yield Line(False, f"{engine.title} lacks the weights {name}:", "fleximo.copy_line", line, copied)
+        yield Line(False, f"{model.title} lacks the weights {name}:", "fleximo.copy_line", line, copied)
 
 
 def _colours(scene: Any) -> Line:

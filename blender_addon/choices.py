@@ -9,8 +9,8 @@ from typing import Any
 
 from . import offers
 
-__all__ = ["engine_items", "get_engine", "get_quality", "get_size", "quality_items", "set_engine", "set_quality",
-           "set_size", "size_items"]  # fmt: skip
+__all__ = ["engine_items", "get_engine", "get_motion_model", "get_quality", "get_size", "motion_model_items",
+           "quality_items", "set_engine", "set_motion_model", "set_quality", "set_size", "size_items"]  # fmt: skip
 
 Items = list[tuple[str, str, str, int]]
 _kept: dict[str, Items] = {}  # Blender reads the texts after the callback has returned
@@ -37,6 +37,25 @@ def get_engine(take: Any) -> int:
 def set_engine(take: Any, number: int) -> None:
     names = offers.engine_names(take.engine)
     take.engine = names[min(number, len(names) - 1)]
+
+
+def motion_model_items(take: Any, _context: Any) -> Items:
+    items = []
+    for number, name in enumerate(offers.motion_model_names(take.motion_model)):
+        model = offers.motion_model_named(name)
+        needs = f"{model.title}, needs files"
+        told = "Reads any words; the server makes the motion" if model.reads_text else "The moves that plans know"
+        items.append((name, needs if model.lacks else model.title, told, number))
+    return _keep("motion_model", items)
+
+
+def get_motion_model(take: Any) -> int:
+    return offers.motion_model_names(take.motion_model).index(take.motion_model)
+
+
+def set_motion_model(take: Any, number: int) -> None:
+    names = offers.motion_model_names(take.motion_model)
+    take.motion_model = names[min(number, len(names) - 1)]
 
 
 def quality_items(take: Any, _context: Any) -> Items:

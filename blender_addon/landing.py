@@ -34,23 +34,25 @@ MOST_PREVIEWS = 4
 _SAME_BODY_M = 0.001
 
 
-def landing_steps(uid: str, motion: Motion, plan: MotionPlan | None = None) -> Generator[float, None, None]:
+def landing_steps(
+    uid: str, motion: Motion, plan: MotionPlan | None = None, made_by: str = ""
+) -> Generator[float, None, None]:
     """Keys `motion` as the base of the take's armature, a bone at a time; on a new one where it has none of that body.
 
-    `motion.fps` must be the scene's rate; `plan`: what it was made of, for the markers. Keys by hand stay, previews
-    go. Steps that are stopped leave the take with its former motion.
+    `motion.fps` must be the scene's rate; `plan`: what it was made of, for the markers; `made_by`: by whom
+    (`MotionSource.kept`). Keys by hand stay, previews go. Steps that are stopped leave the take with its former motion.
     """
     own = yield from _keyed(uid, motion)
-    _settle(uid, bpy.data.actions[own], len(motion), plan)
+    _settle(uid, bpy.data.actions[own], len(motion), plan, made_by)
 
 
-def preview_steps(uid: str, motion: Motion, plan: MotionPlan) -> Generator[float, None, None]:
+def preview_steps(uid: str, motion: Motion, plan: MotionPlan, made_by: str) -> Generator[float, None, None]:
     """Keys `motion` and shows it in place of the take's motion, which stays as it is until `accept`."""
     own = yield from _keyed(uid, motion, keep=True)
     scene, take = properties.find_take(uid)
     candidate = take.candidates.add()
     candidate.action, candidate.frames, candidate.seed = bpy.data.actions[own], len(motion), plan.seed
-    candidate.plan, candidate.text = json.dumps(plan.to_json()), take.text
+    candidate.plan, candidate.text, candidate.made_by = json.dumps(plan.to_json()), take.text, made_by
     choose(take, len(take.candidates) - 1)
     scene.frame_end = max(scene.frame_end, take.frame_start + len(motion) - 1)
 
@@ -71,7 +73,7 @@ def _keyed(uid: str, motion: Motion, keep: bool = False) -> Generator[float, Non
     )
 
 
-def _settle(uid: str, action: Any, frames: int, plan: MotionPlan | None) -> None:
+def _settle(uid: str, action: Any, frames: int, plan: MotionPlan | None, made_by: str) -> None:
     """Makes `action` the take's motion."""
     scene, take = properties.find_take(uid)
     former = edit_layer.set_base(take.armature, action)
@@ -80,7 +82,7 @@ def _settle(uid: str, action: Any, frames: int, plan: MotionPlan | None) -> None
     if plan is not None:
         segments.mark_segments(action, plan, take.frame_start, sampling.scene_fps(scene))
     _forget_candidates(take, but=action)
-    take.armature_is_new, take.former_armature = False, None
+    take.armature_is_new, take.former_armature, take.made_by = False, None, made_by
     properties.forget_fit(take)
     take.frame_end = take.frame_start + frames - 1
     scene.frame_end = max(scene.frame_end, take.frame_end)
@@ -123,7 +125,7 @@ def accept(take: Any) -> MotionPlan:
     chosen = _candidate(take)
     plan, text, uid = MotionPlan.from_json(json.loads(chosen.plan)), chosen.text, take.uid
     take.seed = plan.seed
-    _settle(uid, chosen.action, chosen.frames, plan)
+    _settle(uid, chosen.action, chosen.frames, plan, chosen.made_by)
     take = properties.find_take(uid)[1]
     plan_list.show_plan(take, plan)
     take.planned_text = text

@@ -8,7 +8,7 @@ from typing import Any
 
 from fleximo.plan import MotionPlan, Segment
 
-__all__ = ["has_plan", "plan_of", "same", "show_plan", "told"]
+__all__ = ["forget_unread", "has_plan", "plan_of", "same", "show_plan", "title", "told"]
 
 
 def show_plan(take: Any, plan: MotionPlan) -> None:
@@ -27,6 +27,16 @@ def show_plan(take: Any, plan: MotionPlan) -> None:
 def has_plan(take: Any) -> bool:
     """Whether the list belongs to the take's text, so that it is what will be done."""
     return bool(take.segments) and take.planned_text == take.text
+
+
+def forget_unread(take: Any) -> None:
+    """For another motion model: a plan in which words were not understood is to be made anew."""
+    plan = MotionPlan.from_json(json.loads(take.plan)) if take.plan else None
+    if plan is None:
+        return
+    unread = any(segment.matched < 1.0 for segment in plan.segments)
+    if unread or any(notice.code == "unmatched_text" for notice in plan.notices):
+        take.planned_text = ""
 
 
 def plan_of(take: Any) -> MotionPlan:
@@ -59,8 +69,14 @@ def same(a: Segment, b: Segment) -> bool:
     return close and layers and all(getattr(a, name) == getattr(b, name) for name in kept)
 
 
+def title(segment: Any) -> str:
+    """The name of a segment or row: its move, or its words where they stand for no move."""
+    name: str = segment.text.strip() if segment.move == "idle" else ""
+    return name or segment.move.replace("_", " ")
+
+
 def told(plan: MotionPlan) -> str:
     """The plan as a sentence, with what is to be said about it."""
-    steps = ", then ".join(segment.move.replace("_", " ") for segment in plan.segments)
+    steps = ", then ".join(title(segment) for segment in plan.segments)
     notices = " ".join(notice.message for notice in plan.notices)
     return f"{steps}: {plan.seconds:.1f} s. {notices}".strip()

@@ -14,7 +14,7 @@ import bpy
 from fleximo.errors import FleximoError
 from fleximo.plan import DIRECTIONS, MAX_SEGMENT_SECONDS, MOVES, SIDES
 
-from . import choices
+from . import choices, plan_list
 
 __all__ = [
     "CLASSES",
@@ -101,6 +101,7 @@ class FLEXIMO_PG_candidate(bpy.types.PropertyGroup):
     frames: bpy.props.IntProperty(description="How many frames it has")
     plan: bpy.props.StringProperty(description="Its plan as JSON")
     text: bpy.props.StringProperty(description="The text that the plan was made of")
+    made_by: bpy.props.StringProperty(description="The motion model that made it, and its settings, as JSON")
 
 
 class FLEXIMO_PG_bone(bpy.types.PropertyGroup):
@@ -139,6 +140,25 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
         description="What the person does, in plain words, such as: a man waves his right hand, then does three squats",
     )
     seed: bpy.props.IntProperty(name="Seed", description="Another seed, another natural variation", min=0)
+    motion_model: bpy.props.StringProperty(
+        name="Model",
+        description="What makes the motion, by its name on the server",
+        default="moves",
+        update=lambda take, _context: plan_list.forget_unread(take),
+    )
+    motion_choice: bpy.props.EnumProperty(
+        name="Model",
+        description="What makes the motion of the text. The server tells what there is beside the moves",
+        items=choices.motion_model_items,
+        get=choices.get_motion_model,
+        set=choices.set_motion_model,
+        options={"SKIP_SAVE"},
+    )
+    motion_settings: bpy.props.StringProperty(
+        name="Settings",
+        description="Of the motion model, such as: greedy=true, precision=bf16. Empty: as it usually does",
+    )
+    made_by: bpy.props.StringProperty(description="The motion model that made the motion, and its settings, as JSON")
     plan: bpy.props.StringProperty(description="The motion plan as JSON")
     segments: bpy.props.CollectionProperty(type=FLEXIMO_PG_segment, name="Moves", description="The plan, move by move")
     segment: bpy.props.IntProperty(name="Active move", description="The move whose values are shown", min=0)
@@ -337,7 +357,19 @@ def add_take(scene: Any) -> Any:
 
 
 # What a take is made of. The rest follows from it, or belongs to its last render.
-_OF_MOTION = ("text", "seed", "plan", "planned_text", "armature", "character", "frame_start", "frame_end")
+_OF_MOTION = (
+    "text",
+    "seed",
+    "motion_model",
+    "motion_settings",
+    "made_by",
+    "plan",
+    "planned_text",
+    "armature",
+    "character",
+    "frame_start",
+    "frame_end",
+)
 _OF_PHOTO = (
     "photo",
     "stature_m",

@@ -17,9 +17,10 @@ from typing import Any
 from fleximo.camera import Framing
 from fleximo.client import Client, JobStatus
 from fleximo.data_folder import ServerAddress
-from fleximo.errors import Cancelled, FleximoError
+from fleximo.errors import Cancelled, FleximoError, Notice
 from fleximo.files import write_atomic
 from fleximo.job import RenderJob
+from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
 
@@ -33,6 +34,7 @@ __all__ = [
     "cut_puppet",
     "detect",
     "greeting",
+    "motion",
     "plan",
     "render",
     "start_server",
@@ -125,8 +127,9 @@ def _ended(
     report: Report,
     share: float,
     onlooker: Callable[[Client, JobStatus], None] | None = None,
+    begin: float = 0.0,
 ) -> Waiting:
-    """Waits for a job, telling its progress as 0..`share`; passes a cancel on to the server.
+    """Waits for a job, telling its progress as `begin` and up to `share` more; passes a cancel on to the server.
 
     Goes on if the server is started again meanwhile. Returns the job done; raises its error.
     """
@@ -145,7 +148,7 @@ def _ended(
                 if status.ended:
                     return _done(status)
                 if not cancelled:
-                    report(share * status.fraction, _told(status))
+                    report.tell(begin + share * status.fraction, _told(status))
                     if onlooker is not None:
                         onlooker(client, status)
         except FleximoError as error:
@@ -196,15 +199,39 @@ def detect(
     return Person.from_json(json.loads(client.result(job)))
 
 
-def plan(folder: Path, text: str, planner: str, report: Report) -> Generator[None, None, MotionPlan]:
-    """The plan that the server's `planner` makes of `text`."""
+def plan(folder: Path, text: str, planner: str, motion_model: str, report: Report) -> Generator[None, None, MotionPlan]:
+    """The plan that the server's `planner` makes of `text` for that motion model."""
     report(0.0, "Asking the language model")
     yield
     client = _connect(folder)
     job = str(uuid.uuid4())
-    client.submit({"kind": "plan", "text": text, "planner": planner}, job)
+    client.submit({"kind": "plan", "text": text, "planner": planner, "motion_model": motion_model}, job)
     yield from _ended(client, folder, job, report, share=1.0)
     return MotionPlan.from_json(json.loads(client.result(job)))
+
+
+def motion(
+    folder: Path,
+    model: str,
+    settings: Mapping[str, Any],
+    plan: MotionPlan,
+    fps: float,
+    report: Report,
+    part: tuple[float, float] = (0.0, 1.0),
+) -> Generator[None, None, tuple[Motion, tuple[Notice, ...]]]:
+    """What the server's motion model makes of `plan`, and what is told of it; `part` of the progress bar."""
+    begin, share = part[0], part[1] - part[0]
+    report(begin, f"Asking {model}")
+    yield
+    client = _connect(folder)
+    job = str(uuid.uuid4())
+    by = {"motion_model": model, "motion_settings": dict(settings)}
+    document = replace(plan, notices=()).to_json()
+    client.submit({"kind": "motion", "plan": document, "fps": fps, **by}, job)
+    yield from _ended(client, folder, job, report, share, begin=begin)
+    client = _connect(folder)
+    played = MotionPlan.from_json(json.loads(client.result(job, "plan")))
+    return Motion.from_bytes(client.result(job, "motion")), played.notices
 
 
 def cut_puppet(

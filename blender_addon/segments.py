@@ -15,7 +15,7 @@ import numpy as np
 from fleximo.exchange import Exchange, Span
 from fleximo.plan import MotionPlan
 
-from . import compat
+from . import compat, plan_list
 from .armature import CONTACTS, basis_rotations, bone_names, rest_heads, rest_quaternions, root_locations
 
 __all__ = ["exchange_steps", "mark_segments", "ranges"]
@@ -27,7 +27,7 @@ def mark_segments(action: Any, plan: MotionPlan, frame_start: int, fps: Fraction
         action.pose_markers.remove(marker)
     frame = frame_start
     for segment, count in zip(plan.segments, plan.frame_counts(fps)):
-        action.pose_markers.new(segment.move).frame = frame
+        action.pose_markers.new(plan_list.title(segment)).frame = frame
         frame += count
 
 
@@ -112,6 +112,6 @@ def _join(*keys: dict[str, Any]) -> dict[str, Any]:
 
 def _move_markers(action: Any, made: Exchange, first: int, number: int) -> None:
     markers = sorted(action.pose_markers, key=lambda marker: marker.frame)
-    markers[number].name = made.plan.segments[number].move
+    markers[number].name = plan_list.title(made.plan.segments[number])
     for marker in markers[number + 1 :]:
         marker.frame += made.longer

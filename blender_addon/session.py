@@ -90,6 +90,10 @@ class Report:
     def __call__(self, fraction: float, text: str = "", /) -> None:
         if self._stop.is_set():
             raise Cancelled
+        self.tell(fraction, text)
+
+    def tell(self, fraction: float, text: str) -> None:
+        """Tells progress without stopping: for work that has something to tidy up first."""
         self._outbox.put(Progress(self._key, float(fraction), text))
 
     def picture(self, content: bytes) -> None:

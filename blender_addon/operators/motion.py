@@ -13,16 +13,15 @@ from typing import Any
 
 import bpy
 
-from fleximo import moves
 from fleximo.errors import FleximoError, Notice
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.planner import RulePlanner
-from fleximo.rig import DEFAULT_RIG
 from fleximo.upper_body import plan_for
 
 from .. import landing, plan_list, properties, remote, sampling
+from ..motion_source import MotionSource
 from ..preferences import preferences, server_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -51,15 +50,20 @@ class _Wish:
     person: str  # JSON; empty where nobody has been found yet
     planner: str
     server: Path
+    source: MotionSource
 
     @classmethod
     def of(cls, take: Any) -> "_Wish":
-        return cls(take.text, take.seed, take.person, preferences().planner, server_folder())
+        source = MotionSource.of(take)
+        return cls(take.text, take.seed, take.person, preferences().planner, server_folder(), source)
 
     def planned(self, report: Report) -> Generator[None, None, MotionPlan]:
         """The plan, for the upper body where the photo shows no more."""
-        plan = RulePlanner().plan(self.text) if self.planner == "rules" else (yield from self._asked(report))
+        plan = self._by_rules() if self.planner == "rules" else (yield from self._asked(report))
         return self.fitted(plan)
+
+    def _by_rules(self) -> MotionPlan:
+        return self.source.planned(self.text, RulePlanner().plan)
 
     def fitted(self, plan: MotionPlan) -> MotionPlan:
         """The plan with this seed, for the upper body where the photo shows no more."""
@@ -69,11 +73,11 @@ class _Wish:
     def _asked(self, report: Report) -> Generator[None, None, MotionPlan]:
         """The plan of the server's language model; the rules' where there is no server."""
         try:
-            return (yield from remote.plan(self.server, self.text, self.planner, report))
+            return (yield from remote.plan(self.server, self.text, self.planner, self.source.model, report))
         except FleximoError as error:
             if error.code != "server_not_running":
                 raise
-            plan, reason = RulePlanner().plan(self.text), error
+            plan, reason = self._by_rules(), error
         notice = Notice(
             "planner_fallback",
             f"The rules planned, for no server asks the language model: {reason.message}",
@@ -183,22 +187,23 @@ class _Generate(TaskOperator):
     def generation(self, take: Any, seed: int, *, preview: bool) -> Task:
         made_by_hand = plan_list.plan_of(take) if plan_list.has_plan(take) else None
         wish, uid = replace(_Wish.of(take), seed=seed), take.uid
-        fps = sampling.scene_fps(take.id_data)
+        fps, made_by = sampling.scene_fps(take.id_data), wish.source.kept()
 
-        def work(report: Report) -> Generator[None, None, tuple[MotionPlan, Motion]]:
+        def work(report: Report) -> Generator[None, None, tuple[MotionPlan, Motion, tuple[Notice, ...]]]:
             report(0.0, "Making the motion")
             yield
             plan = wish.fitted(made_by_hand) if made_by_hand else (yield from wish.planned(report))
-            return plan, moves.generate(plan, fps=fps, rig=DEFAULT_RIG, progress=report)
+            return plan, *(yield from wish.source.perform(plan, fps, report))
 
-        def land(made: tuple[MotionPlan, Motion]) -> Generator[float, None, str]:
-            plan, motion = made
+        def land(made: tuple[MotionPlan, Motion, tuple[Notice, ...]]) -> Generator[float, None, str]:
+            plan, motion, notices = made
+            told = plan_list.told(replace(plan, notices=(*plan.notices, *notices)))
             if preview:
-                yield from landing.preview_steps(uid, motion, plan)
-                return f"Preview, seed {plan.seed}: {plan_list.told(plan)}"
-            yield from landing.landing_steps(uid, motion, plan)
+                yield from landing.preview_steps(uid, motion, plan, made_by)
+                return f"Preview, seed {plan.seed}: {told}"
+            yield from landing.landing_steps(uid, motion, plan, made_by)
             plan_list.show_plan(properties.find_take(uid)[1], plan)
-            return f"{len(motion)} frames of motion: {plan_list.told(plan)}"
+            return f"{len(motion)} frames of motion: {told}"
 
         return Task(self.kind, f"Motion of {take.name}", work, land)
 

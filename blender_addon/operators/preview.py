@@ -11,11 +11,11 @@ from typing import Any
 import bpy
 
 from fleximo.errors import FleximoError
-from fleximo.exchange import Exchange, exchange_segment
+from fleximo.exchange import Exchange
 from fleximo.plan import MotionPlan, Segment
-from fleximo.rig import DEFAULT_RIG
 
 from .. import edit_layer, landing, plan_list, properties, sampling, segments
+from ..motion_source import MotionSource
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 
@@ -101,12 +101,12 @@ class FLEXIMO_OT_regenerate_segment(TaskOperator, bpy.types.Operator):
         number = take.segment if self.number < 0 else self.number
         fps, uid = sampling.scene_fps(context.scene), take.uid
         plan, segment = _exchanged(take, number, self.seed, fps)
-        base = edit_layer.base_action(take.armature).name
+        base, source = edit_layer.base_action(take.armature).name, MotionSource.that_made(take)
 
         def work(report: Report) -> Generator[None, None, Exchange]:
             report(0.0, f"Making {segment.move} anew")
             yield
-            return exchange_segment(plan, number, segment, fps=fps, rig=DEFAULT_RIG, progress=report)
+            return (yield from source.exchange(plan, number, segment, fps, report))
 
         def land(made: Exchange) -> Generator[float, None, str]:
             yield from landing.exchange_steps(uid, base, made, number)
@@ -138,7 +138,7 @@ def _exchanged(take: Any, number: int, seed: int, fps: Fraction) -> tuple[Motion
 
 def _exchange_told(made: Exchange, number: int) -> str:
     changed = max(span.new_stop for span in made.joints) - made.frames.start
-    told = f"{made.plan.segments[number].move}: {max(0, changed)} frames made anew."
+    told = f"{plan_list.title(made.plan.segments[number])}: {max(0, changed)} frames made anew."
     if made.longer:
         told += f" The motion is {abs(made.longer)} frames {'longer' if made.longer > 0 else 'shorter'}."
     if number + 1 < len(made.plan.segments) and made.root.new_stop == len(made.motion):

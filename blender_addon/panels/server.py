@@ -7,7 +7,7 @@ import bpy
 from .. import checklist
 from .text import draw_text
 
-__all__ = ["draw_server"]
+__all__ = ["draw_lacking", "draw_server"]
 
 _ICONS = {True: "CHECKMARK", False: "ERROR", None: "QUESTION"}
 
@@ -16,13 +16,7 @@ def draw_server(layout: Any) -> None:
     """Draws the checklist and the buttons."""
     column = layout.column()
     for line in checklist.lines(bpy.context):
-        if line.well:
-            draw_text(column, line.text, icon="CHECKMARK")
-            continue
-        box = column.box().column()
-        draw_text(box, line.text, icon=_ICONS[line.well])
-        if line.fix:
-            _draw_fix(box, line)
+        _draw_line(column, line)
     row = layout.row(align=True)
     row.operator("fleximo.connect", text="Check", icon="FILE_REFRESH")
     row.operator("fleximo.start_server", text="Start", icon="PLAY")
@@ -30,6 +24,22 @@ def draw_server(layout: Any) -> None:
     row = layout.row(align=True)
     row.operator("fleximo.show_log", icon="TEXT")
     row.operator("fleximo.copy_diagnostics", text="Diagnostics", icon="COPYDOWN")
+
+
+def draw_lacking(layout: Any, model: Any) -> None:
+    """Draws the weights that an engine or motion model lacks, each with the line that fetches it."""
+    for line in checklist.lacking(model):
+        _draw_line(layout, line)
+
+
+def _draw_line(layout: Any, line: Any) -> None:
+    if line.well:
+        draw_text(layout, line.text, icon="CHECKMARK")
+        return
+    box = layout.box().column()
+    draw_text(box, line.text, icon=_ICONS[line.well])
+    if line.fix:
+        _draw_fix(box, line)
 
 
 def _draw_fix(layout: Any, line: Any) -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import bpy
 
-from .. import live_puppet, plan_list, preview_picture, properties
+from .. import live_puppet, offers, plan_list, preview_picture, properties
 from .character import draw_character
 from .edit import draw_edit
 from .render import draw_render
-from .server import draw_server
+from .server import draw_lacking, draw_server
 from .text import draw_text
 
 __all__ = ["CLASSES"]
@@ -39,7 +39,7 @@ class FLEXIMO_UL_takes(bpy.types.UIList):
 class FLEXIMO_UL_segments(bpy.types.UIList):
     def draw_item(self, _ctx: Any, layout: Any, _owner: Any, row: Any, _icon: Any, _where: Any, _name: Any) -> None:
         line = layout.row(align=True)
-        line.label(text=row.move.replace("_", " ").capitalize())
+        line.label(text=plan_list.title(row).capitalize())
         line.label(text="" if row.side == "any" else row.side)
         line.prop(row, "seconds", text="", emboss=False)
 
@@ -115,7 +115,9 @@ def _draw_plan(layout: Any, take: Any) -> None:
     if 0 <= take.segment < len(take.segments):
         chosen = take.segments[take.segment]
         column = layout.column(align=True)
-        for name in ("move", "seconds", "repeats", "side", "direction", "speed", "seed"):
+        reads_text = offers.motion_model_named(take.motion_model).reads_text
+        played = ("text",) if reads_text else ("move", "repeats", "side", "direction", "speed")
+        for name in (*played, "seconds", "seed"):
             column.prop(chosen, name)
         layout.operator("fleximo.regenerate_segment", icon="FILE_REFRESH")
 
@@ -134,12 +136,21 @@ def _draw_preview(layout: Any, take: Any) -> None:
     row.operator("fleximo.reject_motion", icon="X")
 
 
+def _draw_model(layout: Any, take: Any) -> None:
+    """What makes the motion, and how to get what it lacks."""
+    layout.prop(take, "motion_choice")
+    if take.motion_model != offers.MOVES:
+        layout.prop(take, "motion_settings", placeholder="greedy=true")
+        draw_lacking(layout, offers.motion_model_named(take.motion_model))
+
+
 class FLEXIMO_PT_motion(_TakePanel, bpy.types.Panel):
     bl_idname = "FLEXIMO_PT_motion"
     bl_label = "Motion"
 
     def draw_take(self, layout: Any, take: Any) -> None:
         layout.prop(take, "text", text="", placeholder="a man waves, then bows")
+        _draw_model(layout, take)
         layout.prop(take, "seed")
         row = layout.split(factor=0.36, align=True)
         row.operator("fleximo.plan", icon="PRESET")

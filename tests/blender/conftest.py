@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -86,9 +87,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if SERVER_DATA:
         yield Path(SERVER_DATA)
         return
-    folder = tmp_path_factory.mktemp("server")
+    with serving(tmp_path_factory.mktemp("server")) as folder:
+        yield folder
+
+
+@contextmanager
+def serving(folder: Path, **more: str) -> Iterator[Path]:
+    """A render server of its own over the data `folder`, with `more` in its environment."""
+    folder.mkdir(exist_ok=True)
     command = [SERVER_PYTHON, "-m", "backend.cli", "serve", "--data", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder)
     try:

@@ -119,9 +119,10 @@ def test_one_move_is_made_anew(addon: Any, scene: Any, change: str) -> None:
     assert changed > 50
     edits = {p.co.x for curve in layer.pose_curves(layer.edits_action(take.armature)) for p in curve.keyframe_points}
     assert edits == {10.0, frames - 5 + longer}, "keys by hand go along"
+    titles = addon("plan_list").title
     names = [(name, last - first) for name, first, last in segments.ranges(layer.base_action(take.armature))]
     plan = MotionPlan.from_json(json.loads(take.plan))
-    assert names == list(zip([s.move for s in plan.segments], plan.frame_counts(addon("sampling").scene_fps(scene))))
+    assert names == list(zip([titles(s) for s in plan.segments], plan.frame_counts(addon("sampling").scene_fps(scene))))
     after = keys(addon, layer.base_action(take.armature))
     bpy.ops.fleximo.generate_motion()  # the whole, from the list
     whole = keys(addon, layer.base_action(take.armature))
