@@ -78,8 +78,8 @@ def render_job(
         concatenate(pieces["h264"], video)
         if master:
             concatenate(pieces["ffv1"], master_file)
+    progress(1.0, "done")  # may raise, and then the parts are needed once more
     shutil.rmtree(parts, ignore_errors=True)
-    progress(1.0, "done")
     start, stop = (0, len(job.signal.track)) if patched else job.frames
     return Rendered(
         master=master_file if "ffv1" in kinds else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backend import catalog
+from backend import catalog, refine
 from backend.media import read_video
 from backend.refine import REFINED_TRACK, cost, render_refined
 from backend.refit import Found, error_of, judged, refitted
@@ -19,9 +21,11 @@ from backend.rendering import render_job
 from backend.stages import Progress, Workplace, silent
 from fleximo import FleximoError, Notice, RenderJob, Video
 from fleximo.camera_fit import frame_photo
+from fleximo.files import write_atomic, write_json
 from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND
 from fleximo.pose_track import PoseSignal, PoseTrack
 from tests.backend.draft_truth import SIZE, make_job, true_track
+from tests.backend.same_pictures import same_pictures
 
 COUNT = 24
 SURE, INVENTED = 0.9, 0.6
@@ -125,6 +129,86 @@ def test_nobody_in_the_video_is_said(poser: Poser, tmp_path: Path) -> None:
     done = render_refined(job, tmp_path, 1, find=lambda frame: None)
     assert done.passes == () and poser.calls == 1
     assert [notice.code for notice in done.notices] == ["refined_nobody"]
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing in the code listens to it."""
+
+
+@pytest.mark.parametrize("master", [True, False])
+def test_wherever_it_is_killed_it_goes_on_and_renders_nothing_twice(
+    poser: Poser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master: bool
+) -> None:
+    """Two passes, of which the first is kept; every run of it lives a few signs of life longer than the one before."""
+    job = small_job()
+    calm = render_refined(job, tmp_path / "calm", 2, find=looking(job.signal.track, 1.0, 6.0), master=master)
+    renders, finished = poser.calls, []
+
+    def noting(write: Callable[[Path, Any], None]) -> Callable[[Path, Any], None]:
+        return lambda path, content: (finished.append(path.name), write(path, content))[1]
+
+    monkeypatch.setattr(refine, "write_json", noting(write_json))
+    monkeypatch.setattr(refine, "write_atomic", noting(write_atomic))
+    for life in itertools.count(1):
+        left = 5 * life
+
+        def sign(fraction: float, message: str = "", /) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+
+        find = looking(job.signal.track, 1.0, 6.0)
+        with contextlib.suppress(Killed):
+            done = render_refined(job, tmp_path / "stormy", 2, sign, find=find, master=master)
+            break
+    assert life > 4 and renders == 3 and finished == ["rendered.json", "seen.npz"] * 3 + ["refined.json"]
+    assert same_pictures(done.rendered.video, calm.rendered.video)
+    if master:
+        assert (tmp_path / "stormy" / "master.mkv").read_bytes() == (tmp_path / "calm" / "master.mkv").read_bytes()
+    assert [replace(each, seconds=0.0) for each in done.passes] == [replace(each, seconds=0.0) for each in calm.passes]
+    assert np.array_equal(done.track.points_px, calm.track.points_px)
+    assert sorted(path.name for path in (tmp_path / "stormy").iterdir()) == sorted(
+        path.name for path in (tmp_path / "calm").iterdir()
+    )
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_a_kill_while_the_best_files_are_moved(
+    poser: Poser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    job = small_job()
+    calm = render_refined(job, tmp_path / "calm", 1, find=looking(job.signal.track, 1.0, 6.0))
+    calls, real = poser.calls, Path.replace
+    count = 0
+
+    def replaced(path: Path, target: Path) -> Path:
+        nonlocal count
+        if path.parent.parent.name == "passes" and path.name in ("master.mkv", "video.mp4"):
+            count += 1
+            if count > moved:
+                raise Killed
+        return real(path, target)
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(Path, "replace", replaced)
+        render_refined(job, tmp_path / "stormy", 1, find=looking(job.signal.track, 1.0, 6.0))
+    done = render_refined(job, tmp_path / "stormy", 1, find=lambda frame: pytest.fail("looked at again"))
+    again = render_refined(job, tmp_path / "stormy", 1)
+    assert (again.passes, again.rendered) == (done.passes, done.rendered), "finished, and asked for once more"
+    assert poser.calls == 2 * calls and not (tmp_path / "stormy" / "passes").exists()
+    assert done.rendered.master.read_bytes() == calm.rendered.master.read_bytes()
+    assert done.kept and same_pictures(done.rendered.video, calm.rendered.video)
+
+
+def test_another_job_in_the_same_folder_takes_nothing_of_the_first(poser: Poser, tmp_path: Path) -> None:
+    job = small_job()
+    render_refined(job, tmp_path, 1, find=looking(job.signal.track, 1.0, 6.0))
+    other = replace(job, seed=job.seed + 1)
+    done = render_refined(other, tmp_path, 1, find=looking(job.signal.track, 8.0, 2.0))
+    assert poser.calls == 4 and not done.kept and not (tmp_path / REFINED_TRACK).exists()
+    (tmp_path / "video.mp4").unlink()
+    assert render_refined(other, tmp_path, 1, find=looking(job.signal.track, 1.0, 6.0)).kept, "its file was gone"
 
 
 def test_without_a_master_there_is_none_afterwards(poser: Poser, tmp_path: Path) -> None:
