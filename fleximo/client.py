@@ -196,12 +196,15 @@ class Client:
             self._find_again()
             return JobStatus.from_json(self._json("PUT", path, dict(request)))
 
-    def submit_render(self, job: RenderJob, job_id: str | None = None, label: str = "") -> JobStatus:
-        """Sends the blobs that the server lacks, then the render job."""
+    def submit_render(
+        self, job: RenderJob, job_id: str | None = None, label: str = "", *, refine: int = 0
+    ) -> JobStatus:
+        """Sends the blobs that the server lacks, then the render job; each pass of `refine` takes as long as that."""
         document, blobs = job.document()
         for content in blobs.values():
             self.upload(content)
-        return self.submit({"kind": "render", "label": label, "job": document}, job_id)
+        asked = {"refine": refine} if refine else {}  # a server that cannot refine refuses only who asks for it
+        return self.submit({"kind": "render", "label": label, "job": document, **asked}, job_id)
 
     # --- asking
 
@@ -425,7 +428,7 @@ class Client:
         self, job: RenderJob, folder: str | Path, *, refine: int = 0, progress: Progress | None = None
     ) -> JobStatus:
         """Renders `job` and puts `video.mp4`, `master.mkv` and `report.json` into `folder`."""
-        done = self.wait(self.submit_render(job).id, progress)
+        done = self.wait(self.submit_render(job, refine=refine).id, progress)
         for file, name in (("master", "master.mkv"), ("report", "report.json"), ("video", "video.mp4")):
             self.download(done.id, Path(folder) / name, file)
         return done

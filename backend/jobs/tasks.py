@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.jobs.check import check_task
 from backend.jobs.preview import write_preview
@@ -27,6 +27,9 @@ from fleximo.job import RenderJob
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.timing import as_fps
+
+if TYPE_CHECKING:
+    from backend.refine import Refined
 
 __all__ = ["KINDS", "Emit", "run", "run_task"]
 
@@ -182,39 +185,40 @@ def _puppet(task: Task, progress: Progress) -> Files:
 
 
 def _render(task: Task, progress: Progress) -> Files:
-    from backend.changed import render_over
     from backend.llm import local
     from backend.models import detect
-    from backend.refine import REFINED_TRACK, as_seen, render_refined
-    from backend.rendering import render_job
     from backend.reports import render_report
 
     detect.release()  # a warm detector holds memory that the frames need, and so does a warm language model
     local.release()
     job = RenderJob.from_document(task.request["job"], BlobStore(task.store).read)
-    former, passes = _former(task), task.request.get("refine", 0)
-    told: dict[str, Any] = {"refinement": []}
-    notices = job.person.notices
-    if passes:
-        refined = render_refined(job, task.work, passes, progress)
-        rendered = refined.rendered
-        told["refinement"] = [each.to_json() for each in refined.passes]
-        notices = (*notices, *refined.notices)
-    elif former is None or job.window is None:
-        rendered = render_job(job, task.work, progress)
-    else:
-        before = RenderJob.from_document(former.request["job"], BlobStore(former.store).read)
-        seen, seen_before = as_seen(job, before, former.work)
-        if seen is not job:
-            seen.signal.track.save(task.work / REFINED_TRACK)
-        rendered = render_over(seen, seen_before, former.work, task.work, progress)
-    report = render_report(job, rendered, (*notices, *rendered.notices)) | told
+    done = _rendered(task, job, progress)
+    notices = (*job.person.notices, *done.notices, *done.rendered.notices)
+    report = render_report(job, done.rendered, notices, done.passes)
     write_preview(task.work, task.preview)
     return {
-        "video": rendered.video,
-        "master": rendered.master,
+        "video": done.rendered.video,
+        "master": done.rendered.master,
         "report": _json_file(task.work / "report.json", report),
     }
+
+
+def _rendered(task: Task, job: RenderJob, progress: Progress) -> Refined:
+    """The whole job, refined if that is asked, or the frames of its window over an earlier render."""
+    from backend.changed import render_over
+    from backend.refine import REFINED_TRACK, Refined, as_seen, render_refined
+    from backend.rendering import render_job
+
+    former, passes = _former(task), int(task.request.get("refine", 0))
+    if passes:
+        return render_refined(job, task.work, passes, progress)
+    if former is None or job.window is None:
+        return Refined(render_job(job, task.work, progress), job.signal.track)
+    before = RenderJob.from_document(former.request["job"], BlobStore(former.store).read)
+    seen, seen_before = as_seen(job, before, former.work)
+    if seen is not job:
+        seen.signal.track.save(task.work / REFINED_TRACK)
+    return Refined(render_over(seen, seen_before, former.work, task.work, progress), seen.signal.track)
 
 
 def _former(task: Task) -> Task | None:
@@ -240,5 +244,5 @@ KINDS: Mapping[str, Callable[[Task, Progress], Files]] = {
     "detect": _detect,
     "puppet": _puppet,
     "render": _render,
-}
     "check": check_task,
+}

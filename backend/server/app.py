@@ -297,8 +297,11 @@ async def put_job(job: JobId, request: Request, response: Response, jobs: Jobs) 
     wanted = job_request.validate_python(document)
     blobs = _check(wanted)
     content = wanted.model_dump(mode="json", exclude={"kind", "label"})
-    if isinstance(wanted, RenderRequest) and wanted.job.blobs.drawn_frames is None:
-        del content["job"]["blobs"]["drawn_frames"]
+    if isinstance(wanted, RenderRequest):
+        if wanted.job.blobs.drawn_frames is None:
+            del content["job"]["blobs"]["drawn_frames"]
+        if not wanted.refine:
+            del content["refine"]
     new = await run_in_threadpool(jobs.submit, job, wanted.kind, wanted.label, content, blobs)
     response.status_code = 201 if new else 200
     return await run_in_threadpool(_shown, jobs, jobs.row(job))
@@ -314,6 +317,12 @@ def _check(wanted: Any) -> tuple[str, ...]:
         return (wanted.photo, wanted.person)
     if isinstance(wanted, RenderRequest):
         catalog.engine(wanted.job.engine)
+        if wanted.refine and wanted.job.window is not None:
+            raise FleximoError(
+                "Refining takes the whole of a take; this job has a window.",
+                code="refines_whole",
+                remedy="Leave out either.",
+            )
         return tuple(dict.fromkeys(wanted.job.blobs.model_dump(exclude_none=True).values()))
     return ()
 

@@ -168,6 +168,7 @@ class RenderRequest(_Strict):
     kind: Literal["render"]
     label: Label = ""
     job: RenderDocument
+    refine: Annotated[int, Field(ge=0, le=4)] = 0  # passes of refinement, each of which takes as long as the render
 
 
 class CheckRequest(_Strict):
@@ -250,8 +251,8 @@ class ModelAnswer(BaseModel):
     reads_text: bool | None = None  # of a motion model: whether it can do more than the moves that plans know
     qualities: list[str] = []  # of a video engine's setting "quality", the usual one last
     multiple: int | None = None  # px that width and height must be multiples of
-    weights: list[str] = []  # the bundles that it cannot do without
     seeded: bool | None = None  # of a video engine: whether another seed gives another picture
+    weights: list[str] = []  # the bundles that it cannot do without
 
 
 class WeightsAnswer(BaseModel):
