@@ -21,9 +21,9 @@ def draw_edit(layout: Any, take: Any) -> None:
         row.operator("fleximo.adjust_motion", text=title).adjustment = adjustment
     binding = take.armature.animation_data
     row = layout.row(align=True)
-    row.operator("fleximo.edit_base", depress=binding is not None and binding.use_tweak_mode, icon="NLA")
+    row.operator("fleximo.reduce_keys", icon="IPO_BEZIER")
     row.operator("fleximo.clear_edits", icon="TRASH")
-    layout.operator("fleximo.reduce_keys", icon="IPO_BEZIER")
+    layout.operator("fleximo.edit_base", depress=binding is not None and binding.use_tweak_mode, icon="NLA")
 
 
 def _draw_limbs(layout: Any, armature: Any) -> None:
