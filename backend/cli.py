@@ -364,7 +364,7 @@ def _tell(error: FleximoError, *, as_json: bool) -> None:
 
 def _seed(text: str) -> int:
     """A seed as the server takes it: 0 to 2^53 - 1."""
-    seed = int(text)
+    seed = _whole(text)
     if not 0 <= seed < 2**53:
         raise argparse.ArgumentTypeError(f"{seed} is not from 0 to 2^53 - 1")
     return seed
@@ -372,10 +372,17 @@ def _seed(text: str) -> int:
 
 def _count(text: str) -> int:
     """A whole number of at least 1."""
-    count = int(text)
+    count = _whole(text)
     if count < 1:
         raise argparse.ArgumentTypeError(f"{count} is below 1")
     return count
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
 
 
 if __name__ == "__main__":

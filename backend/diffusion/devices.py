@@ -1,4 +1,4 @@
-"""The device at work: how much memory is free on it, whether an error says that it ran out, and the same bits again.
+"""The device at work: precisions, how much memory is free, whether an error says that it ran out, the same bits again.
 
 Knows torch; nothing of networks or jobs.
 """
@@ -12,8 +12,9 @@ import torch
 
 from fleximo.system import available_memory
 
-__all__ = ["free_bytes", "is_out_of_memory", "repeatable"]
+__all__ = ["DTYPES", "free_bytes", "is_out_of_memory", "repeatable"]
 
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 _OUT_OF_MEMORY = ("CUDA error: out of memory", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator")
 
 

@@ -5,7 +5,8 @@ Reads safetensors only. Knows tensors and modules; nothing of what any of them i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,60 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fleximo.errors import FleximoError
+from fleximo.files import read_json
 
-__all__ = ["assemble", "empty", "read_tensors"]
+__all__ = ["assemble", "described_by", "empty", "read_config", "read_metadata", "read_tensors"]
 
 _NAMED = 6  # keys of each kind in an error
+_AGAIN = "Fetch or import it again: fleximo models --help."
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, mapped into memory rather than read; raises `FleximoError`."""
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file tells beside its tensors; raises `FleximoError`."""
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
     except (OSError, SafetensorError) as error:
         raise FleximoError(
             f"{path} cannot be read as weights: {error}.",
             code="unreadable_weights",
-            remedy="Fetch or import it again: fleximo models --help.",
+            remedy=_AGAIN,
         ) from None
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a network in a JSON file, without what only its writer needed; raises `FleximoError`."""
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise FleximoError(f"{path} is no model's configuration.", code="unreadable_weights", remedy=_AGAIN)
+    return {key: value for key, value in document.items() if not key.startswith("_")}
+
+
+@contextlib.contextmanager
+def described_by(path: Path) -> Iterator[None]:
+    """Around what is built from the settings in `path`: where that fails, the file is at fault, and is told so."""
+    try:
+        yield
+    except (FleximoError, MemoryError):
+        raise
+    except Exception as error:  # each class checks its settings in its own way, or not at all
+        raise FleximoError(
+            f"{path} describes nothing that can be built ({type(error).__name__}: {error}).",
+            code="unreadable_weights",
+            remedy=_AGAIN,
+        ) from error
 
 
 def empty(make: Callable[[], nn.Module]) -> nn.Module:

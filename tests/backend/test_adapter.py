@@ -215,6 +215,16 @@ def test_weights_that_do_not_fit_name_their_keys(models: Path, tmp_path: Path, m
     assert "final_proj.bias" in error.value.message and "surprise" in error.value.message
 
 
+def test_a_file_cut_short_is_named(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_standins(["svd", "adapter"], tmp_path, tiny=True)
+    monkeypatch.setenv("FLEXIMO_MODELS", str(tmp_path))
+    path = tmp_path / "adapter" / "denoising_unet.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(FleximoError) as error:
+        DiffusionAdapter(sampling=QUICK).complete(PoseSignal(track()))
+    assert error.value.code == "unreadable_weights" and str(path) in error.value.message
+
+
 def test_a_checkpoint_becomes_safetensors_with_its_keys(models: Path, tmp_path: Path) -> None:
     for name in ("denoising_unet", "pose_guider"):
         tensors = load_file(models / "adapter" / f"{name}.safetensors")

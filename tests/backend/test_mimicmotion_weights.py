@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,30 @@ def test_a_damaged_file_is_named(models: Path, released: Tensors) -> None:
     with pytest.raises(FleximoError) as refused:
         Networks(CPU, "fp32").pose_net()
     assert refused.value.code == "unreadable_weights" and str(path) in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("svd/scheduler/scheduler_config.json", '{"prediction_type": "banana"}'),
+        ("svd/vae/config.json", '{"block_out_channels": 5}'),
+        ("svd/vae/config.json", "[]"),
+        ("svd/image_encoder/config.json", '{"hidden_size": "wide"}'),
+        ("mimicmotion/config.json", '{"unet": 5}'),
+        ("mimicmotion/config.json", '{"width": 5}'),
+    ],
+)
+def test_settings_that_describe_no_network_are_told_with_their_file(
+    models: Path, released: Tensors, made: Path, file: str, content: str
+) -> None:
+    save_file(released, models / "mimicmotion.safetensors")
+    (models.parent / "svd").unlink()
+    shutil.copytree(made / "svd", models.parent / "svd")
+    (models.parent / file).write_text(content)
+    with pytest.raises(FleximoError) as refused:
+        networks = Networks(CPU, "fp32")
+        assert networks.scheduler_config and networks.costs
+    assert refused.value.code == "unreadable_weights" and file in refused.value.message and refused.value.remedy
 
 
 def test_missing_weights_are_told_before_anything_is_read(models: Path) -> None:

@@ -108,6 +108,37 @@ def test_settings_that_cannot_be_are_refused_by_name(wrong: dict[str, Any]) -> N
     assert caught.value.code == "invalid_setting" and next(reversed(wrong)) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("transformer/config.json", '{"num_layers": "many"}'),
+        ("vae/config.json", "[]"),
+        ("text_encoder/config.json", '{"d_model": 0}'),
+        ("scheduler/scheduler_config.json", '{"solver_type": "guess"}'),
+        ("tokenizer/tokenizer.json", "{}"),
+    ],
+)
+def test_settings_that_describe_nothing_are_told_with_their_file(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: str
+) -> None:
+    shutil.copytree(models, tmp_path / "models")
+    monkeypatch.setenv("FLEXIMO_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models" / "wan_vace_1_3b" / file).write_text(content)
+    with pytest.raises(FleximoError) as refused:
+        given = Networks(torch.device("cpu"), "fp32")
+        assert given.costs and given.scheduler(2, 16.0) and len(given.words("a hall"))
+    assert refused.value.code == "unreadable_weights" and file in refused.value.message and refused.value.remedy
+
+
+def test_a_transformer_that_tells_no_layers_has_the_usual_ones(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(models, tmp_path / "models")
+    monkeypatch.setenv("FLEXIMO_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models" / "wan_vace_1_3b" / "transformer" / "config.json").write_text("{}")
+    assert Networks(torch.device("cpu"), "fp32").control_layers == 8
+
+
 def test_the_loop_is_the_pipelines_own_bit_for_bit(networks: Networks) -> None:
     """Two finished frames, skeletons for the rest, the photo: diffusers' call and our parts give the same latents."""
     given = job()

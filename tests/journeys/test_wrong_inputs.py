@@ -61,6 +61,7 @@ def test_impossible_sizes_are_told(size: str, tmp_path: Path, capsys: pytest.Cap
         ("animate", "she waves", "--image", "a.jpg", "-o", "o.mp4", "--seed=-1"),
         ("motion", "she waves", "-o", "o.npz", f"--seed={2**53}"),
         ("plan", "she waves", "--seed=1.5"),
+        ("score", "v.mp4", "--target", "t.npz", "--every=often"),
         ("score", "o.mp4", "--target", "t.npz", "--every=0"),
         ("score", "o.mp4", "--target", "t.npz", "--every=-3"),
         ("animate", "--motion", "m.npz", "--item=first", "--image", "a.jpg", "-o", "o.mp4"),
@@ -70,7 +71,8 @@ def test_numbers_out_of_range_are_wrong_usage(arguments: tuple[str, ...], capsys
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
-    assert "argument --" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "argument --" in told and " _" not in told, "no name of ours"
 
 
 def test_a_points_file_of_nothing_is_not_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,21 +11,22 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLWan, WanVACEPipeline, WanVACETransformer3DModel
+from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanVACEPipeline, WanVACETransformer3DModel
 from diffusers.hooks import apply_group_offloading
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from backend.diffusion.loading import assemble, empty, read_tensors
+from backend.diffusion.devices import DTYPES
+from backend.diffusion.loading import assemble, described_by, empty, read_config, read_tensors
 from backend.models.wan_vace.footprint import network_costs
 from backend.models.wan_vace.memory import RELEASED, RELEASED_COSTS, Costs
+from backend.models.wan_vace.sampler import make_scheduler
 from backend.weights import Bundle, bundle
 from fleximo.errors import FleximoError
-from fleximo.files import canonical_json, read_json
+from fleximo.files import canonical_json
 
-__all__ = ["DTYPES", "WORDS", "Networks"]
+__all__ = ["WORDS", "Networks"]
 
-DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 WORDS = 512  # tokens that a prompt is padded or cut to
 _BUNDLE = "wan_vace_1_3b"
 _TEXT_DTYPE = torch.bfloat16  # as released; umT5 overflows in float16, and as it is its file is mapped, not copied
@@ -49,10 +50,7 @@ class Networks:
 
     def config(self, network: str, file: str = "config.json") -> dict[str, Any]:
         """What `network`/`file` says, without what only its writer needed."""
-        document = read_json(self.bundle.file(f"{network}/{file}"))
-        if not isinstance(document, dict):
-            raise FleximoError(f"{network}/{file} is no model's configuration.", code="unreadable_weights")
-        return {key: value for key, value in document.items() if not key.startswith("_")}
+        return read_config(self.bundle.file(f"{network}/{file}"))
 
     @cached_property
     def costs(self) -> Costs:
@@ -81,6 +79,17 @@ class Networks:
             return self._placed(made, "block_level" if by_block else None)
 
         return self._once(("transformer", by_block), load)
+
+    @cached_property
+    def control_layers(self) -> int:
+        """Of the branch that is told the control video."""
+        return len(self._empty_transformer().config.vace_layers)
+
+    def scheduler(self, steps: int, flow_shift: float) -> UniPCMultistepScheduler:
+        """The bundle's, before its first step."""
+        with described_by(self.bundle.file("scheduler/scheduler_config.json")):
+            config = self.config("scheduler", "scheduler_config.json")
+            return make_scheduler(config, steps, flow_shift, self.device)
 
     def vae(self) -> Any:
         """In four bytes, as Wan's pipeline is published: in two its pictures get stripes."""
@@ -137,7 +146,11 @@ class Networks:
                 tokenizer_file=str(file), pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
             )
         except Exception as error:  # the tokenizers package raises nothing narrower
-            raise FleximoError(f"{file} cannot be read as a tokenizer: {error}.", code="unreadable_weights") from None
+            raise FleximoError(
+                f"{file} cannot be read as a tokenizer: {error}.",
+                code="unreadable_weights",
+                remedy="Fetch or import it again: fleximo models --help.",
+            ) from None
 
     def _text_encoder(self, streamed: bool) -> Any:
         def load() -> Any:
@@ -167,13 +180,17 @@ class Networks:
         return self._loaded[key]
 
     def _empty_transformer(self) -> Any:
-        return empty(lambda: WanVACETransformer3DModel.from_config(self.config("transformer")))
+        return self._empty("transformer", WanVACETransformer3DModel.from_config)
 
     def _empty_vae(self) -> Any:
-        return empty(lambda: AutoencoderKLWan.from_config(self.config("vae")))
+        return self._empty("vae", AutoencoderKLWan.from_config)
 
     def _empty_text_encoder(self) -> Any:
-        return empty(lambda: UMT5EncoderModel(UMT5Config(**self.config("text_encoder"))))
+        return self._empty("text_encoder", lambda config: UMT5EncoderModel(UMT5Config(**config)))
+
+    def _empty(self, network: str, make: Callable[[dict[str, Any]], Any]) -> Any:
+        with described_by(self.bundle.file(f"{network}/config.json")):
+            return empty(lambda: make(self.config(network)))
 
     def _tensors(self, network: str) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}

@@ -24,7 +24,7 @@ from backend.media import read_video, write_video
 from backend.models.wan_vace.memory import MemoryPlan
 from backend.models.wan_vace.networks import Networks
 from backend.models.wan_vace.pictures import before_each_call, control, decode, skeletons
-from backend.models.wan_vace.sampler import Told, make_scheduler, noise_for, restore, sample, scheduler_state
+from backend.models.wan_vace.sampler import Told, noise_for, restore, sample, scheduler_state
 from backend.models.wan_vace.settings import Settings
 from backend.models.wan_vace.windows import STRIDE, Window, padded, windows_over
 from backend.placing import photo_on_canvas
@@ -134,12 +134,7 @@ class Rendering:
         checkpoints = None if self.place is None else Checkpoints(self.place.folder, f"{self._key}/{window.start}")
         found = None if checkpoints is None else checkpoints.load()
         device, settings = self.networks.device, self.settings
-        scheduler = make_scheduler(
-            self.networks.config("scheduler", "scheduler_config.json"),
-            settings.step_count,
-            settings.flow_shift,
-            device,
-        )
+        scheduler = self.networks.scheduler(settings.step_count, settings.flow_shift)
         done = 0
         if found is not None and restore(scheduler, found[1], device):
             done, latents = found[0], found[1]["latents"].to(device)
@@ -179,8 +174,7 @@ class Rendering:
         del parts
         self._leave("vae")
         dtype = self.networks.dtype
-        layers = len(self.networks.config("transformer")["vace_layers"])
-        strength = torch.full((layers,), settings.pose_strength).to(self.networks.device, dtype)
+        strength = torch.full((self.networks.control_layers,), settings.pose_strength).to(self.networks.device, dtype)
         return Told(seen.to(dtype), prompt, negative, settings.guidance, strength)
 
     def _denoised(
