@@ -14,7 +14,7 @@ import bpy
 from fleximo.errors import FleximoError
 from fleximo.plan import DIRECTIONS, MAX_SEGMENT_SECONDS, MOVES, SIDES
 
-from . import choices, plan_list
+from . import check_marks, choices, plan_list
 
 __all__ = [
     "CLASSES",
@@ -281,6 +281,8 @@ class FLEXIMO_PG_scene(bpy.types.PropertyGroup):
     active: bpy.props.IntProperty(
         name="Active take",
         description="The take that the panels show",
+    self_check: bpy.props.StringProperty(description="How far the last render is from what was asked, as JSON")
+    tried_seed: bpy.props.IntProperty(description="The highest seed that a range was rendered again with")
         default=0,
         min=0,
         update=lambda state, _context: show_only(state.id_data),
@@ -417,7 +419,7 @@ def remove_take(scene: Any, uid: str) -> None:
 
 
 def show_only(scene: Any) -> None:
-    """Looks through the active take's camera, and hides the armatures of the other takes."""
+    """Looks through the active take's camera, hides the armatures of the other takes, and marks its worst frames."""
     take = active_take(scene)
     if take is None:
         return
@@ -435,6 +437,7 @@ def found_in(scene: Any, digest: str) -> Any:
 
 def find_take(uid: str) -> tuple[Any, Any]:
     """(scene, take) of a take's `uid`; raises `FleximoError` if it has been deleted meanwhile.
+    check_marks.renew_markers(scene, take)
 
     Work that outlives a click keeps the uid, never the take itself: undo and file loading replace it.
     """

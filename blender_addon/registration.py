@@ -15,6 +15,7 @@ from . import (
     preferences,
     preview_picture,
     properties,
+    shortcuts,
     timeline_marks,
 )
 from .operators import base
@@ -42,6 +43,8 @@ def register() -> None:
         overlay.open_overlay()
         _undo.append(timeline_marks.close_marks)
         timeline_marks.open_marks()
+        _undo.append(shortcuts.close_shortcuts)
+        shortcuts.open_shortcuts()
         _undo.append(preview_picture.close_pictures)
         _undo.append(live_puppet.close_live_puppet)
         live_puppet.open_live_puppet()

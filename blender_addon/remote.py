@@ -23,6 +23,7 @@ from fleximo.job import RenderJob
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
+from fleximo.self_check import SelfCheck
 
 from . import server_process
 from .session import Report
@@ -37,6 +38,7 @@ __all__ = [
     "motion",
     "plan",
     "render",
+    "self_check",
     "start_server",
     "stop_server",
 ]
@@ -64,6 +66,7 @@ class Rendered:
     told: str  # what was rendered, for the user
     rendered: int  # frames that were rendered, not copied
     seconds: float  # how long the server took for them; 0: not known
+    ranges: tuple[tuple[int, int], ...] = ()  # which frames [start, stop) were rendered; none: all
 
 
 @dataclass(frozen=True)
@@ -281,8 +284,21 @@ def render(
     master = client.download(job_id, path.with_suffix(".mkv"), "master")
     video = client.download(job_id, path.with_suffix(".mp4"), "video")
     saved = path.with_suffix(".pose_track.npz")
-    count, told = _of_report(json.loads(client.result(job_id, "report")), len(track))
-    return Rendered(job_id, done.files["master"], len(track), video, master, saved, told, count, seconds)
+    document = json.loads(client.result(job_id, "report"))
+    count, told = _of_report(document, len(track))
+    ranges = tuple((start, stop) for start, stop in document.get("ranges", ()))
+    return Rendered(job_id, done.files["master"], len(track), video, master, saved, told, count, seconds, ranges)
+
+
+def self_check(folder: Path, render_job: str, every: int, report: Report) -> Generator[None, None, SelfCheck]:
+    """How far the frames of a finished render are from what was asked for; of every n-th one, 0: as is usual."""
+    report(0.0, "Asking the server")
+    yield
+    client = _connect(folder)
+    job = str(uuid.uuid4())
+    client.submit({"kind": "check", "job": render_job, "every": every or None}, job)
+    yield from _ended(client, folder, job, report, share=1.0)
+    return SelfCheck.from_json(json.loads(_connect(folder).result(job)))
 
 
 _TOLD = ("rendered_whole", "drawn_wider", "border_shows", "rendered_alone")  # notices of what was rendered

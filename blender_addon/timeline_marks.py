@@ -1,6 +1,7 @@
-"""Over the time of dope sheet and sequencer: frames that changed, leave the picture, or hide a limb.
+"""Over the time of dope sheet and sequencer: frames that changed, leave the picture, or hide a limb; the self-check.
 
-Draws what is kept on the active take; what deserves a mark is told by `fleximo.frame_marks`.
+Draws what is kept on the active take; what deserves a mark is told by `fleximo.frame_marks`, the colours of the
+self-check by `check_marks`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from typing import Any
 
 import bpy
 import gpu
+import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from fleximo.errors import FleximoError
 from fleximo.frame_marks import FrameMarks
 
-from . import compat, properties
+from . import check_marks, compat, properties
 
 __all__ = ["Band", "bands", "close_marks", "keep", "open_marks", "told"]
 
 _HEIGHT_PX = 5.0
+_CHECK_HEIGHT_PX = 7.0
+_BETWEEN = 0.5  # of the height, and of the opacity, for frames between two that were looked at
 # What is said of it, and its colour, lowest row first.
 KINDS = {
     "changed": ("changed since the last render", (1.0, 0.62, 0.1, 0.9)),
@@ -91,34 +95,57 @@ def close_marks() -> None:
 
 def _draw() -> None:
     context = bpy.context
-    found = bands(properties.active_take(compat.shown_scene(context)))
-    region = context.region
-    if not found or region is None:
+    take = properties.active_take(compat.shown_scene(context))
+    found, checked, region = bands(take), check_marks.checked(take), context.region
+    if region is None or not (found or checked):
         return
     # A key lies in the middle of its frame; a strip's frame reaches to the next number.
     early = 0.0 if context.area.type == "SEQUENCE_EDITOR" else 0.5
-    height = _HEIGHT_PX * context.preferences.system.ui_scale
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    scale, low = context.preferences.system.ui_scale, 1.0
     gpu.state.blend_set("ALPHA")
-    for row, (kind, (_, colour)) in enumerate(KINDS.items()):
-        corners, corner_triples = _rectangles([band for band in found if band.kind == kind], region, row, height, early)
+    if checked is not None:
+        _draw_check(checked, region, low, _CHECK_HEIGHT_PX * scale, early)
+        low += _CHECK_HEIGHT_PX * scale + 1.0
+    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    for kind, (_, colour) in KINDS.items():
+        row = [band for band in found if band.kind == kind]
+        corners, corner_triples = _rectangles(row, region, low, _HEIGHT_PX * scale, early)
         if corners:
             shader.uniform_float("color", colour)
             batch_for_shader(shader, "TRIS", {"pos": corners}, indices=corner_triples).draw(shader)
+        low += _HEIGHT_PX * scale + 1.0 if row else 0.0  # rows without marks take no room: timelines are low
     gpu.state.blend_set("NONE")
 
 
-def _rectangles(found: list[Band], region: Any, row: int, height: float, early: float) -> tuple[list[Any], list[Any]]:
+def _draw_check(checked: check_marks.Checked, region: Any, low: float, height: float, early: float) -> None:
+    """The row of the self-check: full where frames were looked at, lower and paler between them."""
+    first, then = (region.view2d.view_to_region(checked.start - early + n, 0.0, clip=False)[0] for n in (0, 1000))
+    cells = check_marks.cells(checked, first, (then - first) / 1000.0, region.width)
+    count = len(cells.left_px)
+    if not count:
+        return
+    high = low + height * np.where(cells.looked_at > 0.0, 1.0, _BETWEEN)
+    at = np.empty((count, 4, 2), dtype=np.float32)
+    at[:, (0, 3), 0], at[:, (1, 2), 0] = cells.left_px[:, None], cells.right_px[:, None]
+    at[:, :2, 1], at[:, 2:, 1] = low, high[:, None]
+    colours = np.column_stack((cells.colours, np.where(cells.looked_at > 0.0, 1.0, _BETWEEN)))
+    corners = np.repeat(colours.astype(np.float32), 4, axis=0)
+    triangles = (np.arange(count)[:, None] * 4 + (0, 1, 2, 0, 2, 3)).reshape(-1, 3).astype(np.int32)
+    shader = gpu.shader.from_builtin("FLAT_COLOR")
+    batch = batch_for_shader(shader, "TRIS", {"pos": at.reshape(-1, 2), "color": corners}, indices=triangles)
+    batch.draw(shader)
+
+
+def _rectangles(found: list[Band], region: Any, low: float, height: float, early: float) -> tuple[list[Any], list[Any]]:
     """Corners and triangles of one row of bands, `early` frames before their numbers, in the region's pixels."""
     corners: list[tuple[float, float]] = []
     triangles: list[tuple[int, int, int]] = []
-    low, high = row * (height + 1.0) + 1.0, row * (height + 1.0) + 1.0 + height
     for band in found:
         left, right = (region.view2d.view_to_region(at - early, 0.0, clip=False)[0] for at in (band.start, band.stop))
         if right < 0 or left > region.width:
             continue
         right = max(right, left + 2.0)
         first = len(corners)
-        corners += [(left, low), (right, low), (right, high), (left, high)]
+        corners += [(left, low), (right, low), (right, low + height), (left, low + height)]
         triangles += [(first, first + 1, first + 2), (first, first + 2, first + 3)]
     return corners, triangles

@@ -1,6 +1,20 @@
 """The operators, by subject. `base` has what they share."""
 
-from . import backend, checks, edit, files, live, motion, preview, reference, render, repair, retarget, takes
+from . import (
+    backend,
+    checks,
+    edit,
+    files,
+    live,
+    motion,
+    preview,
+    reference,
+    render,
+    repair,
+    retarget,
+    self_check,
+    takes,
+)
 
 __all__ = ["CLASSES"]
 
@@ -15,6 +29,7 @@ CLASSES = (
     *live.CLASSES,
     *render.CLASSES,
     *repair.CLASSES,
+    *self_check.CLASSES,
     *checks.CLASSES,
     *backend.CLASSES,
 )

@@ -19,7 +19,7 @@ from fleximo.job import RenderJob
 from fleximo.pose_track import PoseTrack
 from fleximo.take import Take
 
-from .. import compat, pace, properties, remote, sampling, sequencer, shot, timeline_marks
+from .. import check_marks, compat, pace, properties, remote, sampling, sequencer, shot, timeline_marks
 from ..preferences import server_folder, stored_path, video_folder
 from ..session import Report, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, session
@@ -137,14 +137,15 @@ class _Render(TaskOperator):
 
         def land(result: tuple[remote.Rendered, Take, str, FrameMarks]) -> str:
             rendered, made, appearance, marks = result
-            landed = properties.find_take(uid)[1]
+            scene, landed = properties.find_take(uid)
             _remember(landed, rendered, start)
+            check_marks.renew_markers(scene, properties.active_take(scene))
             if (landed.fitted_camera, landed.rescale) == measured_for:
                 shot.keep_fit(landed, made)
             landed.rendered_with = appearance
             pace.remember(engine, quality, made.camera.size, rendered.rendered, rendered.seconds)
             timeline_marks.keep(landed, marks, start)
-            insert(bpy.data.scenes.get(target) or scene_of(uid), landed)
+            insert(bpy.data.scenes.get(target) or scene, landed)
             return f"{rendered.told} {rendered.video}"
 
         return Task(self.kind, f"Rendering {take.name}", None, land, gather, asks_server=True)
@@ -156,11 +157,13 @@ def scene_of(uid: str) -> Any:
 
 
 def _remember(take: Any, rendered: remote.Rendered, start: int) -> None:
+    looked_at = check_marks.checked(take)
     take.job = rendered.job
     take.master_digest = rendered.master_digest
     files = (rendered.master, rendered.video, rendered.track)
     take.master, take.video, take.track = (stored_path(path) for path in files)
     take.rendered_start, take.rendered_frames = start, rendered.frames
+    check_marks.after_render(take, looked_at, rendered.ranges)
 
 
 def insert(scene: Any, take: Any) -> Any:

@@ -11,43 +11,37 @@ from typing import Any
 
 import bpy
 
-from fleximo.errors import FleximoError
+from fleximo.errors import Cancelled, FleximoError
 from fleximo.job import RenderJob
 
-from .. import compat, properties, remote, sequencer
+from .. import check_marks, compat, offers, properties, remote, sequencer
 from ..preferences import server_folder, stored_path, video_folder
 from ..session import Report, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 from .render import LastRender, insert, scene_of, take_steps, why_not
 
-__all__ = ["CLASSES"]
+__all__ = ["CLASSES", "Wish", "range_task"]
 
-_SEEDLESS = ("draft",)  # engines that give the same picture for every seed
+_MOST_SEED = 2**31 - 1  # that Blender's numbers hold
 
 
 @dataclass(frozen=True)
-class _Wish:
+class Wish:
     """What is asked of a range."""
 
     window: tuple[int, int]  # frames of the video
     variants: int
-    seed: int  # of the first variant; -1: the take's plus 1
+    seed: int  # of the first variant; -1: one that has not been tried
     engine: str  # empty: the take's
     steps: int  # 0: as the engine does
+    tried: int = 0  # the highest seed that has been tried on the take
 
     def jobs(self, job: RenderJob, master_digest: str) -> list[RenderJob]:
         """The take's job, once for each variant."""
         engine = self.engine or job.engine
-        if engine in _SEEDLESS and (self.variants > 1 or self.seed >= 0 or self.steps):
-            raise FleximoError(
-                f"The engine {engine} gives the same picture for every seed and takes no steps, so there is one "
-                "variant of a range.",
-                code="seedless_engine",
-                remedy="Choose one variant without seed and steps, or another engine.",
-            )
         settings = dict(job.settings) if engine == job.engine else {}
         settings |= {"steps": self.steps} if self.steps else {}
-        first = job.seed + 1 if self.seed < 0 else self.seed
+        first = max(job.seed, self.tried) + 1 if self.seed < 0 else self.seed
         return [
             replace(remote.changing(job, self.window, master_digest), engine=engine, settings=settings, seed=first + n)
             for n in range(self.variants)
@@ -77,7 +71,7 @@ class FLEXIMO_OT_render_range(TaskOperator, bpy.types.Operator):
     last: bpy.props.IntProperty(name="Last", description="Last scene frame of the range; 0: the preview range")
     variants: bpy.props.IntProperty(name="Variants", description="How many to choose from", default=1, min=1, max=4)
     seed: bpy.props.IntProperty(
-        name="Seed", description="Of the first variant; -1: the take's plus 1", default=-1, min=-1
+        name="Seed", description="Of the first variant; -1: one that has not been tried", default=-1, min=-1
     )
     steps: bpy.props.IntProperty(name="Steps", description="Denoising steps; 0: as many as the engine takes", min=0)
     engine: bpy.props.StringProperty(name="Engine", description="Another engine; empty: the take's")
@@ -113,8 +107,20 @@ class FLEXIMO_OT_render_range(TaskOperator, bpy.types.Operator):
                 code="invalid_range",
                 remedy="Choose a range inside it.",
             )
-        wish = _Wish(window, self.variants, self.seed, self.engine, self.steps)
-        return _range_task(take, wish, compat.sequencer_scene(context).name)
+        wish = Wish(window, self.variants, self.seed, self.engine, self.steps, take.tried_seed)
+        _refuse_seedless(take, wish)
+        return range_task(take, wish, compat.sequencer_scene(context).name)
+
+
+def _refuse_seedless(take: Any, wish: Wish) -> None:
+    engine = offers.engine_named(wish.engine or take.engine)
+    if not engine.seeded and (wish.variants > 1 or wish.seed >= 0 or wish.steps):
+        raise FleximoError(
+            f"The engine {engine.name} gives the same picture for every seed and takes no steps, so there is one "
+            "variant of a range.",
+            code="seedless_engine",
+            remedy="Choose one variant without seed and steps, or another engine.",
+        )
 
 
 def _preview_range(scene: Any, take: Any) -> tuple[int, int]:
@@ -124,7 +130,8 @@ def _preview_range(scene: Any, take: Any) -> tuple[int, int]:
     return take.rendered_start, take.rendered_start + take.rendered_frames - 1
 
 
-def _range_task(take: Any, wish: _Wish, target: str) -> Task:
+def range_task(take: Any, wish: Wish, target: str) -> Task:
+    """The task that renders a range of the take's video again and lays the variants muted over it."""
     uid, server, folder, last = take.uid, server_folder(), video_folder(), LastRender.of(take)
     stem, label = f"{bpy.path.clean_name(take.name)}_range", f"{take.name}, frames again"
 
@@ -136,10 +143,14 @@ def _range_task(take: Any, wish: _Wish, target: str) -> Task:
             yield
             job = now().job()
             _unedited(last, job)
-            made = []
-            for each in wish.jobs(job, last.master_digest):
-                rendered = yield from remote.render(server, each, folder, stem, label, report, or_whole=False)
-                made.append((rendered, each))
+            made: list[tuple[remote.Rendered, RenderJob]] = []
+            try:
+                for each in wish.jobs(job, last.master_digest):
+                    rendered = yield from remote.render(server, each, folder, stem, label, report, or_whole=False)
+                    made.append((rendered, each))
+            except Cancelled:
+                if not made:
+                    raise
             return made
 
         return work
@@ -149,6 +160,7 @@ def _range_task(take: Any, wish: _Wish, target: str) -> Task:
         if landed.master_digest != last.master_digest:
             raise FleximoError(f"{landed.name} has been rendered anew meanwhile.", code="take_edited")
         _drop(scene, uid)
+        landed.tried_seed = min(_MOST_SEED, max(landed.tried_seed, *(job.seed for _, job in made)))
         for number, (rendered, job) in enumerate(made, 1):
             _lay(scene, landed, number, rendered, job, wish.window)
         many = "1 variant lies" if len(made) == 1 else f"{len(made)} variants lie"
@@ -174,6 +186,7 @@ def _lay(
         "engine": job.engine,
         "start": start,
         "frames": rendered.frames,
+        "ranges": rendered.ranges,
     }
     shown = (start + window[0], start + window[1])
     name = f"{take.name} variant {number}"
@@ -237,8 +250,11 @@ class FLEXIMO_OT_accept_variant(_OnVariants, bpy.types.Operator):
                 code="take_edited",
                 remedy="Render the range again.",
             )
+        looked_at = check_marks.checked(take)
         for key in ("job", "master_digest", "master", "video", "track"):
             setattr(take, key, chosen[key])
+        check_marks.after_render(take, looked_at, chosen.get("ranges", ()))
+        check_marks.renew_markers(context.scene, take)
         _drop(scene, take.uid)
         insert(scene, take)
         return f"{name} is now the video of {take.name}."

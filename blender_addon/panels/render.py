@@ -5,11 +5,12 @@ from typing import Any
 
 import bpy
 
-from .. import compat, offers, pace, sequencer, timeline_marks
+from .. import check_marks, compat, offers, pace, sequencer, timeline_marks
 from .text import draw_text
 
 __all__ = ["draw_render"]
 
+_RAMP_ICONS = ("COLLECTION_COLOR_04", "COLLECTION_COLOR_03", "COLLECTION_COLOR_01")  # green, yellow, red
 _ICONS = {"changed": "FILE_REFRESH", "outside": "FULLSCREEN_EXIT", "hidden": "HIDE_ON"}
 
 
@@ -23,6 +24,7 @@ def draw_render(layout: Any, take: Any) -> None:
     row = layout.row(align=True)
     row.operator("fleximo.render", icon="RENDER_ANIMATION")
     row.operator("fleximo.render_changed", icon="FILE_REFRESH")
+    _draw_self_check(layout, take)
     _draw_repair(layout, take)
     _draw_marks(layout, take)
     row = layout.row(align=True)
@@ -33,6 +35,27 @@ def draw_render(layout: Any, take: Any) -> None:
         box = layout.box()
         draw_text(box, f"The view transform {shown_with} changes the colours of strips.", icon="ERROR")
         box.operator("fleximo.standard_view")
+
+
+def _draw_self_check(layout: Any, take: Any) -> None:
+    """The look at what was rendered, what its colours mean, and the way from one worst frame to the next."""
+    row = layout.row(align=True)
+    row.operator("fleximo.self_check", icon="HIDE_OFF").every = 0
+    row.operator("fleximo.self_check", text="Every Frame").every = 1
+    checked = check_marks.checked(take)
+    if checked is None:
+        return
+    box = layout.box().column()
+    draw_text(box, check_marks.told(checked))
+    row = box.row(align=True)
+    for icon, (error, _), more in zip(_RAMP_ICONS, check_marks.COLOURS, ("", "", " torso")):
+        row.label(text=f"{error:.2f}{more}", icon=icon)
+    row.operator("fleximo.clear_check", text="", icon="X")
+    if checked.peaks():
+        row = box.row(align=True)
+        row.operator("fleximo.go_to_worst", text="", icon="TRIA_LEFT").step = -1
+        row.operator("fleximo.repair_second", icon="PREVIEW_RANGE")
+        row.operator("fleximo.go_to_worst", text="", icon="TRIA_RIGHT").step = 1
 
 
 def _draw_repair(layout: Any, take: Any) -> None:

@@ -81,6 +81,6 @@ def test_bands_are_rectangles_over_their_frames(addon: Any) -> None:
                 return 2.0 * x, y
 
     bands = [marks.Band("changed", 10, 20), marks.Band("changed", 300, 310)]
-    corners, triangles = marks._rectangles(bands, Region, 1, 5.0, 0.5)
+    corners, triangles = marks._rectangles(bands, Region, 7.0, 5.0, 0.5)
     assert corners == [(19.0, 7.0), (39.0, 7.0), (39.0, 12.0), (19.0, 12.0)]
     assert triangles == [(0, 1, 2), (0, 2, 3)]

@@ -17,6 +17,7 @@ OPERATORS = (
     "import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits edit_base "
     "accept_motion reject_motion flip_preview regenerate_segment snap_ik snap_fk reduce_keys adjust_motion "
     "map_rig bake_to_rig photo_from_rig go_to_source standard_view place_points copy_diagnostics "
+    "self_check clear_check go_to_worst repair_second "
     "check_frames copy_line show_log"
 ).split()
 

@@ -94,10 +94,10 @@ def test_variants_ask_for_their_own_seeds_steps_and_engine(addon: Any) -> None:
     from tests.backend.test_refine import small_job
 
     job = replace(small_job("mimicmotion"), seed=7, settings={"quality": "standard"})
-    wish = addon("operators.repair")._Wish((3, 6), 4, -1, "", 12)
+    wish = addon("operators.repair").Wish((3, 6), 4, -1, "", 12)
     made = wish.jobs(job, "5" * 64)
     assert [each.seed for each in made] == [8, 9, 10, 11]
     assert all((each.window, each.previous) == ((3, 6), "5" * 64) for each in made)
     assert dict(made[0].settings) == {"quality": "standard", "steps": 12}
-    (other,) = addon("operators.repair")._Wish((3, 6), 1, 40, "another", 0).jobs(job, "5" * 64)
+    (other,) = addon("operators.repair").Wish((3, 6), 1, 40, "another", 0).jobs(job, "5" * 64)
     assert (other.engine, dict(other.settings), other.seed) == ("another", {}, 40)
