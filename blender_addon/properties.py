@@ -270,6 +270,8 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     rendered_with: bpy.props.StringProperty(description="Digest of all that the last render saw beside the motion")
     video: bpy.props.StringProperty(name="Video", description="The video of the last render", subtype="FILE_PATH")
     marks: bpy.props.StringProperty(description="Frames that deserve a look, as JSON")
+    self_check: bpy.props.StringProperty(description="How far the last render is from what was asked, as JSON")
+    tried_seed: bpy.props.IntProperty(description="The highest seed that a range was rendered again with")
     rendered_start: bpy.props.IntProperty(description="The scene frame at which the last render starts")
     rendered_frames: bpy.props.IntProperty(description="How many frames the last render has")
 
@@ -281,8 +283,6 @@ class FLEXIMO_PG_scene(bpy.types.PropertyGroup):
     active: bpy.props.IntProperty(
         name="Active take",
         description="The take that the panels show",
-    self_check: bpy.props.StringProperty(description="How far the last render is from what was asked, as JSON")
-    tried_seed: bpy.props.IntProperty(description="The highest seed that a range was rendered again with")
         default=0,
         min=0,
         update=lambda state, _context: show_only(state.id_data),
@@ -421,6 +421,7 @@ def remove_take(scene: Any, uid: str) -> None:
 def show_only(scene: Any) -> None:
     """Looks through the active take's camera, hides the armatures of the other takes, and marks its worst frames."""
     take = active_take(scene)
+    check_marks.renew_markers(scene, take)
     if take is None:
         return
     for other in scene.fleximo.takes:
@@ -437,7 +438,6 @@ def found_in(scene: Any, digest: str) -> Any:
 
 def find_take(uid: str) -> tuple[Any, Any]:
     """(scene, take) of a take's `uid`; raises `FleximoError` if it has been deleted meanwhile.
-    check_marks.renew_markers(scene, take)
 
     Work that outlives a click keeps the uid, never the take itself: undo and file loading replace it.
     """
