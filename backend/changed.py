@@ -14,7 +14,7 @@ from pathlib import Path
 from backend import catalog
 from backend.media import read_frames
 from backend.rendering import Range, Rendered, render_job
-from backend.retime import native_rate
+from backend.retime import made_from, native_rate
 from backend.seams import borders
 from backend.stages import Progress, VideoModel, silent
 from fleximo.changes import OF_A_RANGE, appearance, changed_frames, changed_ranges, why_full
@@ -87,7 +87,7 @@ def _render_again(
     for attempt, factor in enumerate(_WIDER):
         if attempt < tried:
             continue
-        again = widened(ranges, _around(model, job, factor), count)
+        again = widened(made_from(model, job, ranges), _around(model, job, factor), count)
         if again == [(0, count)]:
             break
         share = progress if attempt == 0 else _saying(progress, "a cut showed; wider")

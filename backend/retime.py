@@ -5,6 +5,7 @@ Frames between are found by optical flow in both directions. Knows jobs and pict
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -20,7 +21,7 @@ from fleximo.pose_track import PoseSignal
 from fleximo.timing import as_fps, frame_count, native_positions
 from fleximo.video import Video
 
-__all__ = ["between", "contact_events", "longest_window", "native_rate", "render_delivered", "retime"]
+__all__ = ["between", "contact_events", "longest_window", "made_from", "native_rate", "render_delivered", "retime"]
 
 Picture = npt.NDArray[np.uint8]
 Flow = npt.NDArray[np.float32]
@@ -46,6 +47,23 @@ def longest_window(model: VideoModel, job: RenderJob) -> int | None:
     return max(1, int((model.window - 3) * job.fps / rate))  # one at either end, one that an event moved in
 
 
+def made_from(model: VideoModel, job: RenderJob, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The `ranges` [start, stop), and every other frame that is made from a frame of the engine which sees theirs."""
+    rate = native_rate(model, job)
+    if rate is None:
+        return list(ranges)
+    positions, count = _moments(job, rate), len(job.signal.track)
+    made = []
+    for start, stop in ranges:
+        seeing = np.flatnonzero((positions > start - 1) & (positions < stop))  # a moment between two frames sees both
+        if len(seeing):
+            first, last = int(seeing[0]), int(seeing[-1])
+            start = min(start, int(np.floor(positions[first - 1])) + 1) if first else 0
+            stop = max(stop, int(np.ceil(positions[last + 1]))) if last + 1 < len(positions) else count
+        made.append((start, stop))
+    return made
+
+
 def render_delivered(
     model: VideoModel, job: RenderJob, progress: Progress = silent, place: Workplace | None = None
 ) -> Video:
@@ -53,8 +71,7 @@ def render_delivered(
     rate = native_rate(model, job)
     if rate is None:
         return model.render(job, progress, place)
-    count = len(job.signal.track)
-    positions = native_positions(count, job.fps, rate, contact_events(job.motion.contacts))
+    positions = _moments(job, rate)
     start, stop = job.frames
     first = int(np.searchsorted(positions, start, side="right")) - 1
     last = int(np.searchsorted(positions, stop - 1, side="left"))
@@ -68,6 +85,11 @@ def render_delivered(
         raise FleximoError(f"The engine {job.engine} gave {len(video)} frames; {last + 1 - first} were asked for.")
     frames = _delivered(video.frames, positions[first : last + 1], np.arange(start, stop), job.retime, progress)
     return Video(frames, job.fps)
+
+
+def _moments(job: RenderJob, rate: Fraction) -> FloatArray:
+    """The moments that an engine of `rate` renders of the job, in delivered frame numbers."""
+    return native_positions(len(job.signal.track), job.fps, rate, contact_events(job.motion.contacts))
 
 
 def retime(

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from backend import catalog, pipeline
+from backend.changed import render_changed
 from backend.drawing import FLEXIMO_THICK, Pen
 from backend.evaluate.metrics import psnr
 from backend.media import read_video
+from backend.rendering import render_job
 from backend.reports import render_report
 from backend.retime import _between, between, contact_events, longest_window, native_rate, render_delivered, retime
 from backend.stages import Progress, Workplace
@@ -42,7 +44,7 @@ SIZE = (72, 128)
 class Walker:
     """An engine of 15 frames a second that draws the skeleton it is given, and remembers what it was asked for."""
 
-    name, fps = "walker", Fraction(15)
+    name, fps, reach = "walker", Fraction(15), 0
 
     def __init__(self, window: int | None = None) -> None:
         self.window = window
@@ -177,6 +179,34 @@ def test_the_pipeline_delivers_and_says_how(tmp_path: Path, monkeypatch: pytest.
     assert render_report(walk_job("15", 1.0), even, ())["retime"] == "not needed"
     part = pipeline.render_job(job.with_window(10, 20), tmp_path / "part", previous=tmp_path / "whole")
     assert np.array_equal(read_video(part.master).frames, read_video(done.master).frames)
+
+
+@pytest.mark.parametrize("fps", ["24", "30", "24000/1001"])
+def test_frames_between_a_changed_and_an_unchanged_one_are_made_anew(
+    fps: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two edits in one render: each frame that sees one of them in either of its two sources, and no other."""
+    engine = Walker()
+    monkeypatch.setitem(
+        catalog.VIDEO_MODELS, "walker", catalog.Engine(lambda: engine, "draft", Fraction(15), seeded=False)
+    )
+    monkeypatch.setattr(catalog, "_loaded", {})
+    before = walk_job(fps, 2.0)
+    points = before.signal.track.points_px.copy()
+    for edited in (10, 11, 32):
+        points[edited] += np.float32([9.0, 0.0])
+    after = replace(before, signal=PoseSignal(replace(before.signal.track, points_px=points)))
+    old, whole = render_job(before, tmp_path / "old"), render_job(after, tmp_path / "whole")
+    engine.calls.clear()
+    done = render_changed(after, before, tmp_path / "old", tmp_path / "new")
+    was, full, now = (read_video(each.master).frames for each in (old, whole, done))
+    other = np.flatnonzero((was != full).any(axis=(1, 2, 3)))
+    assert {10, 11} < set(other) and len(other) > 4, "the edit reaches further than the edited frames"
+    assert np.array_equal(now, full), "the same as if all were rendered"
+    inside = np.concatenate([np.arange(*each) for each in done.ranges])
+    assert len(done.ranges) == 2 and len(inside) <= len(other) + 2
+    assert np.array_equal(np.delete(now, inside, axis=0), np.delete(was, inside, axis=0))
+    assert sum(call.frames[1] - call.frames[0] for call in engine.calls) <= 9
 
 
 @pytest.mark.parametrize("clip", ["anna_wave", "anna_squat"])
