@@ -42,7 +42,7 @@ def check_adapter(name: str, engine: str, size: tuple[int, int] | None, fps: Fra
     if not entry.takes_drawn:
         able = ", ".join(other for other, its in catalog.VIDEO_MODELS.items() if its.takes_drawn)
         raise FleximoError(
-            f"The engine {engine} takes no skeletons that another model drew, so the {name} adapter is of no use to it.",
+            f"The engine {engine} takes no skeletons that a model drew: the {name} adapter is of no use to it.",
             code="invalid_setting",
             remedy=f"Leave --adapter out, or choose an engine that is given drawn skeletons: {able}.",
         )

@@ -5,33 +5,25 @@ What is rendered, and what a plan can spare, is said by the engines that derive 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
 
-from backend.diffusion.devices import is_out_of_memory, repeatable
+from backend.diffusion.ladder import Attempt, carry_out, recall, record, thriftier
 from backend.diffusion.memory import Plan
 from backend.stages import Progress, Workplace, silent
 from fleximo.errors import FleximoError, Notice
-from fleximo.files import write_json
 from fleximo.job import RenderJob
 from fleximo.video import Video
 
-__all__ = ["Attempt", "DiffusionEngine"]
-
-_PLAN = "memory.json"
+__all__ = ["DiffusionEngine", "Render"]
 
 
-class Attempt(Protocol):
-    """One render on one memory plan; `stage` names what it is at."""
+class Render(Attempt[Video], Protocol):
+    """One render on one memory plan, and what is to be told of it."""
 
-    stage: str
     notices: list[Notice]
-
-    def run(self) -> Video: ...
 
 
 class DiffusionEngine:
@@ -62,32 +54,30 @@ class DiffusionEngine:
         self._told = []
         progress(0.0, "reading the weights")
         networks = self._networks_for(settings.precision)
+        folder = None if place is None else place.folder
         # The plan of an earlier attempt at this job goes on with the same bits.
-        memory = None if place is None else self._plan_kind().from_file(place.folder / _PLAN)
-        if memory is None:
+        found = recall(folder, self._plan_kind())
+        if found is not None:
+            memory, self._told = found
+        else:
             memory = self._plan(job, settings, networks, place)
-            _record(memory, place)
-        while True:
-            attempt: Attempt | None = None
-            try:
-                attempt = self._attempt(job, settings, networks, memory, place, progress)
-                with repeatable():
-                    video = attempt.run()
-                self._told += attempt.notices
-                return video
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                stage = self.first_stage if attempt is None else attempt.stage
-            finally:
-                if memory.stage_offload:
-                    networks.drop()
-            # Outside of the handler, whose traceback would hold the tensors of the failed call.
-            del attempt
-            networks.drop()
-            gc.collect()
-            memory = self._stepped_down(memory, stage, settings, job)
-            _record(memory, place)
+            record(folder, memory, self._told)
+        notices: list[Notice] = []
+
+        def begin(memory: Any) -> Render:
+            nonlocal notices
+            render = self._attempt(job, settings, networks, memory, place, progress)
+            notices = render.notices
+            return render
+
+        def lower(memory: Any, stage: str) -> Any:
+            memory = self._stepped_down(memory, stage, settings)
+            record(folder, memory, self._told)
+            return memory
+
+        video = carry_out(memory, begin, lower, networks, first_stage=self.first_stage)
+        self._told += notices
+        return video
 
     def _settings(self, job: RenderJob) -> Any:
         """The job's settings, checked; what else the engine refuses of a job is refused here."""
@@ -114,7 +104,7 @@ class DiffusionEngine:
 
     def _attempt(
         self, job: RenderJob, settings: Any, networks: Any, memory: Any, place: Workplace | None, progress: Progress
-    ) -> Attempt:
+    ) -> Render:
         raise NotImplementedError
 
     def _check_size(self, size: tuple[int, int]) -> None:
@@ -134,31 +124,11 @@ class DiffusionEngine:
             self._networks = fresh
         return self._networks
 
-    def _stepped_down(self, memory: Any, stage: str, settings: Any, job: RenderJob) -> Any:
+    def _stepped_down(self, memory: Any, stage: str, settings: Any) -> Any:
         """The next plan after memory ran out; raises `FleximoError` (`out_of_memory`) when there is none."""
-        thriftier = self._step_down(memory, stage, smaller_window=settings.smaller_window)
-        if thriftier is None:
-            allow = "" if settings.smaller_window else "Allow a smaller window (--set smaller_window=true), or choose "
-            raise FleximoError(
-                f"The memory of the {self.device.type} ran out ({stage}), and no thriftier way was left for "
-                f"{job.size[0]}x{job.size[1]} in windows of {memory.window} frames.",
-                code="out_of_memory",
-                remedy=f"{allow}a smaller size." if allow else "Choose a smaller size.",
-            )
-        words = self._given_up(memory, thriftier)
-        changed = [text for name, text in words.items() if getattr(memory, name) != getattr(thriftier, name)]
-        self._told = [notice for notice in self._told if notice.code != "memory_stepped_down"]
-        self._told.append(
-            Notice(
-                "memory_stepped_down",
-                f"Memory ran out while rendering ({stage}); it went on with {' and '.join(changed)}.",
-                "Close other programs that use the same memory, or choose a smaller size.",
-            )
-        )
-        return replace(thriftier, peaks=memory.peaks)
-
-
-def _record(memory: Plan, place: Workplace | None) -> None:
-    """Keeps the plan beside the checkpoints that were made on it."""
-    if place is not None:
-        write_json(place.folder / _PLAN, memory.to_json())
+        after = self._step_down(memory, stage, smaller_window=settings.smaller_window)
+        allow = "" if settings.smaller_window else "Allow a smaller window (--set smaller_window=true), or choose "
+        remedy = f"{allow}a smaller size." if allow else "Choose a smaller size."
+        words = {} if after is None else self._given_up(memory, after)
+        lower, self._told = thriftier(memory, after, stage, words, self._told, device=self.device.type, remedy=remedy)
+        return lower

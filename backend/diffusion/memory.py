@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from fleximo.errors import FleximoError
-from fleximo.files import read_json
 
 __all__ = ["GIB", "RESERVE", "Plan", "does_not_fit"]
 
@@ -34,14 +32,6 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"peaks": {stage: round(bytes_) for stage, bytes_ in self.peaks.items()}}
-
-    @classmethod
-    def from_file(cls, path: Path) -> Self | None:
-        """What `to_json` gave; None if there is no such file or it says something else."""
-        try:
-            return cls(**read_json(path))
-        except (FleximoError, TypeError):
-            return None
 
 
 def does_not_fit(plan: Plan, free: float, size: tuple[int, int], *, smaller_window: bool) -> FleximoError:

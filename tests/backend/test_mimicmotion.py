@@ -212,8 +212,27 @@ def test_out_of_memory_goes_down_the_ladder_with_the_same_bits(
     assert len(made) == 8 + 1 + 1  # the failed call, and the one of its step that had been done
     notice = shared.notices(job())[0]
     assert notice.code == "memory_stepped_down" and "only the network at work in memory" in notice.message
-    shared.render(job(), place=Workplace(tmp_path))  # finished: nothing is sampled, nothing gives way
-    assert shared.notices(job()) == () and len(made) == 10
+    shared.render(job(), place=Workplace(tmp_path))  # finished: nothing is sampled, and what gave way is still told
+    assert shared.notices(job()) == (notice,) and len(made) == 10
+
+
+def test_every_step_down_is_told_even_by_another_process(
+    shared: MimicMotion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(PoseUNet, "enable_group_offload", lambda self, **_: None)
+    errors = [out_of_memory(), out_of_memory(), Killed()]
+
+    def forward(*_given: Any, **_named: Any) -> Any:
+        raise errors.pop(0)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(PoseUNet, "forward", forward)
+        shared.render(job(), place=Workplace(tmp_path))
+    fresh = MimicMotion("cpu")
+    fresh.render(job(), place=Workplace(tmp_path))
+    (notice,) = fresh.notices(job())
+    assert "only the network at work in memory" in notice.message
+    assert "the network in memory block by block" in notice.message
 
 
 def pretend_free(monkeypatch: pytest.MonkeyPatch, free: float) -> None:

@@ -15,6 +15,7 @@ from diffusers import AutoencoderKLTemporalDecoder  # noqa: E402
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection  # noqa: E402
 
 from backend.diffusion.footprint import count  # noqa: E402
+from backend.diffusion.ladder import recall, record  # noqa: E402
 from backend.diffusion.loading import empty  # noqa: E402
 from backend.diffusion.memory import GIB  # noqa: E402
 from backend.models.svd.footprint import network_costs  # noqa: E402
@@ -26,7 +27,7 @@ from backend.models.svd.memory import (  # noqa: E402
     step_down,
 )
 from backend.models.svd.unet import SVD_XT, PoseUNet  # noqa: E402
-from fleximo import FleximoError  # noqa: E402
+from fleximo import FleximoError, Notice  # noqa: E402
 from tests.fixtures.standins.mimicmotion import TINY_UNET  # noqa: E402
 from tests.fixtures.standins.svd import IMAGE_ENCODER, TINY_IMAGE_ENCODER, TINY_VAE, VAE  # noqa: E402
 
@@ -187,9 +188,11 @@ def test_the_ladder_spares_what_keeps_the_picture_first() -> None:
 
 def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     plan = fitted(24)
-    (tmp_path / "memory.json").write_text(json.dumps(plan.to_json()))
-    found = MemoryPlan.from_file(tmp_path / "memory.json")
-    assert found is not None and replace(found, peaks={}) == replace(plan, peaks={})
-    (tmp_path / "memory.json").write_text('{"window": 3}')
-    assert MemoryPlan.from_file(tmp_path / "memory.json") is None
-    assert MemoryPlan.from_file(tmp_path / "absent.json") is None
+    told = [Notice("memory_plan", "Less was planned.", "Buy more.")]
+    record(tmp_path, plan, told)
+    found = recall(tmp_path, MemoryPlan)
+    assert found is not None and replace(found[0], peaks={}) == replace(plan, peaks={}) and found[1] == told
+    for other in ('{"window": 3}', "[]", "{", '{"told": [3]}'):
+        (tmp_path / "memory.json").write_text(other)
+        assert recall(tmp_path, MemoryPlan) is None
+    assert recall(tmp_path / "absent", MemoryPlan) is None is recall(None, MemoryPlan)

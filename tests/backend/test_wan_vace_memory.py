@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from backend.diffusion.ladder import recall, record  # noqa: E402
 from backend.diffusion.memory import GIB  # noqa: E402
 from backend.models.wan_vace.footprint import network_costs  # noqa: E402
 from backend.models.wan_vace.memory import (  # noqa: E402
@@ -84,8 +85,8 @@ def test_the_ladder_gives_way_where_memory_ran_out_and_ends(stage: str, allow: b
 
 
 def test_a_recorded_plan_is_read_back(tmp_path: Path) -> None:
-    write_json(tmp_path / "plan.json", fitted(12.0).to_json())
-    found = MemoryPlan.from_file(tmp_path / "plan.json")
-    assert found is not None and found.text_streamed and found.window == 81
-    write_json(tmp_path / "plan.json", {"window": 81})
-    assert MemoryPlan.from_file(tmp_path / "plan.json") is None is MemoryPlan.from_file(tmp_path / "none.json")
+    record(tmp_path, fitted(12.0), [])
+    found = recall(tmp_path, MemoryPlan)
+    assert found is not None and found[0].text_streamed and found[0].window == 81
+    write_json(tmp_path / "memory.json", {"window": 81})
+    assert recall(tmp_path, MemoryPlan) is None

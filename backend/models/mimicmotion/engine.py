@@ -17,7 +17,7 @@ from backend.diffusion.memory import GIB
 from backend.models.mimicmotion.networks import Networks
 from backend.models.mimicmotion.rendering import Rendering, sampling_plan
 from backend.models.mimicmotion.settings import Settings
-from backend.models.svd.memory import MemoryPlan, plan_memory, step_down
+from backend.models.svd.memory import MemoryPlan, given_up, plan_memory, step_down
 from backend.stages import Progress, Workplace
 from fleximo.errors import FleximoError, Notice
 from fleximo.job import RenderJob
@@ -81,14 +81,7 @@ class MimicMotion(DiffusionEngine):
         return step_down(plan, stage, smaller_window=smaller_window)
 
     def _given_up(self, before: MemoryPlan, after: MemoryPlan) -> Mapping[str, str]:
-        chunk = f"{after.chunk} instead of {before.chunk} frames decoded at once, which changes the picture slightly"
-        return {
-            "batched": "one branch of guidance at a time",
-            "stage_offload": "only the network at work in memory",
-            "block_offload": "the network in memory block by block",
-            "chunk": chunk,
-            "window": f"windows of {after.window} instead of {before.window} frames, which changes the picture",
-        }
+        return given_up(before, after)
 
 
 def _frames(job: RenderJob, place: Workplace | None) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from backend.diffusion.memory import RESERVE, Plan, does_not_fit
 
-__all__ = ["SVD_XT_COSTS", "MemoryPlan", "NetworkCosts", "plan_memory", "scaled_costs", "step_down"]
+__all__ = ["SVD_XT_COSTS", "MemoryPlan", "NetworkCosts", "given_up", "plan_memory", "scaled_costs", "step_down"]
 
 _WINDOWS = (72, 25, 16, 8)  # SVD was trained on 25 frames, MimicMotion 1.0 on 16 and 1.1 on 72
 _LATENT_COPIES = 6  # of the clip's latents alive in a step: state, scaled, fused, moved, guess, weights
@@ -163,3 +163,15 @@ def step_down(plan: MemoryPlan, stage: str, *, smaller_window: bool) -> MemoryPl
         return replace(plan, block_offload=True)
     shorter = [window for window in _WINDOWS if window < plan.window]
     return replace(plan, window=shorter[0]) if smaller_window and shorter else None
+
+
+def given_up(before: MemoryPlan, after: MemoryPlan) -> dict[str, str]:
+    """Field of the plan -> how a computation goes on that has stepped down in it, in words."""
+    chunk = f"{after.chunk} instead of {before.chunk} frames decoded at once, which changes the picture slightly"
+    return {
+        "batched": "one branch of guidance at a time",
+        "stage_offload": "only the network at work in memory",
+        "block_offload": "the network in memory block by block",
+        "chunk": chunk,
+        "window": f"windows of {after.window} instead of {before.window} frames, which changes the picture",
+    }
