@@ -78,8 +78,7 @@ def tensors(made: Training) -> dict[str, Any]:
 def test_the_trained_vae_brings_drawings_back() -> None:
     held_out = signed(np.concatenate([clip.full for clip in clips(1, 16)]))
     black = float(-10.0 * torch.log10((((held_out + 1.0) / 2.0) ** 2).mean()))
-    psnr = round_trip_psnr(NETWORKS.vae(), held_out)
-    assert psnr >= 24.0 and psnr > black + 2.5  # measured 24.35 and 21.28; the goal of 25 is not met yet
+    assert round_trip_psnr(NETWORKS.vae(), held_out) >= 25.0 > black + 3.0  # measured 25.06; black 21.28
 
 
 def test_a_short_training_of_the_vae_sets_out_on_the_same_way() -> None:
@@ -89,26 +88,25 @@ def test_a_short_training_of_the_vae_sets_out_on_the_same_way() -> None:
     assert np.mean(losses[-3:]) < 0.6 * losses[0]
 
 
-@UNMEASURED
 def test_the_loss_on_one_fixed_set_falls_ten_times(tmp_path: Path) -> None:
-    """The same clips, noise levels and noise at every step: what the networks can hold, they must come to hold."""
+    """The same clips, noise levels (0.2 to 17) and noise at every step: what the networks can hold, they come to hold."""
     made = training(tmp_path)
     generator = torch.Generator().manual_seed(5)
-    batch = made.batch_of(default_collate([made.clips[number] for number in range(3)]), generator)
+    batch = made.batch_of(default_collate([made.clips[number] for number in range(8)]), generator)
     chance = draw(tuple(batch.latents.shape), replace(SETTINGS.objective, dropout=0.0), generator)
     optimiser = torch.optim.AdamW(made.adapter.parameters(), lr=3e-3, weight_decay=0.0)
     losses = []
-    for step in range(160):
-        optimiser.param_groups[0]["lr"] = 3e-3 * min(1.0, (step + 1) / 10) * (1.0 if step < 100 else 0.3)
-        loss = made.adapter(batch, chance, 0.0).mean()
-        losses.append(float(loss.detach()))
-        if losses[-1] * 10.0 <= losses[0]:
+    for step in range(40):
+        optimiser.param_groups[0]["lr"] = 3e-3 * min(1.0, (step + 1) / 10)
+        loss = made.adapter(batch, chance, 0.0)
+        losses.append(loss.detach())
+        if bool((10.0 * losses[-1] <= losses[0]).all()):
             break
         optimiser.zero_grad()
-        loss.backward()
+        loss.mean().backward()
         torch.nn.utils.clip_grad_norm_(made.adapter.parameters(), 1.0)
         optimiser.step()
-    assert losses[-1] * 10.0 <= losses[0], f"{losses[0]:.3f} to {min(losses):.3f}"
+    assert (10.0 * losses[-1] <= losses[0]).all(), f"{losses[0]} to {losses[-1]}"  # at every noise level
 
 
 @UNMEASURED
