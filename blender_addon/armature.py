@@ -18,7 +18,7 @@ from fleximo.errors import FleximoError
 from fleximo.motion import Motion
 from fleximo.rig import Rig
 
-from . import axes, compat, edit_layer
+from . import axes, compat, edit_layer, shapes
 
 __all__ = [
     "CONTACTS",
@@ -45,7 +45,6 @@ _AIMS = {
 }
 _SHORTEST_BONE_M = 0.01
 _FRONT, _UP = Vector((0.0, -1.0, 0.0)), Vector((0.0, 0.0, 1.0))
-_COLOURS = {"left": "THEME04", "right": "THEME01"}
 
 
 def build_armature(rig: Rig, name: str, scene: Any) -> Any:
@@ -112,16 +111,12 @@ def _tails(rig: Rig) -> np.ndarray[Any, Any]:
 
 
 def _dress(armature: Any, rig: Rig) -> None:
-    """Bone collections, colours, rotation mode, locks and the contact properties."""
-    data = armature.data
-    data.display_type = "OCTAHEDRAL"
+    """Bone collections, shapes, rotation mode, locks and the contact properties."""
+    armature.data.display_type = "OCTAHEDRAL"
     armature.show_in_front = True
-    groups = {title: data.collections.new(title) for title in ("Body", "Left hand", "Right hand")}
+    shapes.collect(armature)
+    shapes.dress(armature, rig)
     for joint, name in enumerate(rig.joint_names):
-        side = name.split("_")[0]
-        group = f"{side.capitalize()} hand" if _is_finger(name) else "Body"
-        groups[group].assign(data.bones[name])
-        data.bones[name].color.palette = _COLOURS.get(side, "DEFAULT")
         bone = armature.pose.bones[name]
         bone.rotation_mode = "QUATERNION"
         if joint:

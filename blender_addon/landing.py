@@ -17,7 +17,7 @@ from fleximo.exchange import Exchange
 from fleximo.motion import Motion
 from fleximo.plan import MotionPlan
 
-from . import armature, edit_layer, foreign_rig, plan_list, properties, sampling, segments
+from . import armature, body, edit_layer, foreign_rig, plan_list, properties, sampling, segments
 
 __all__ = [
     "MOST_PREVIEWS",
@@ -140,6 +140,7 @@ def reject(take: Any) -> None:
     if take.armature_is_new and take.armature is not None:
         made, take.armature = take.armature, take.former_armature
         bones = made.data
+        body.remove_body(made)
         bpy.data.objects.remove(made)
         bpy.data.armatures.remove(bones)
     take.armature_is_new, take.former_armature = False, None

@@ -15,7 +15,7 @@ from mathutils import Matrix, Vector
 
 from . import compat, edit_layer
 
-__all__ = ["LIMBS", "SWITCH", "add_controls", "control_of", "has_controls", "snap_steps"]
+__all__ = ["LIMBS", "SWITCH", "add_controls", "control_of", "has_controls", "pole_of", "snap_steps"]
 
 # Limb -> its bones: the upper one, the lower one, and the one at its end.
 LIMBS = {
@@ -36,7 +36,8 @@ def control_of(limb: str) -> str:
     return f"{limb}_ik"
 
 
-def _pole_of(limb: str) -> str:
+def pole_of(limb: str) -> str:
+    """The name of the bone that the middle of `limb` points to."""
     return f"{limb}_pole"
 
 
@@ -71,7 +72,7 @@ def add_controls(armature: Any) -> None:
 
 def _add_bones(bones: Any, limb: str) -> None:
     _, lower, end = (bones[name] for name in LIMBS[limb])
-    control, pole = bones.new(control_of(limb)), bones.new(_pole_of(limb))
+    control, pole = bones.new(control_of(limb)), bones.new(pole_of(limb))
     control.head, control.tail, control.roll = end.head, end.tail, end.roll
     # Knees point to the front (-Y), elbows to the back.
     aside = Vector((0.0, -_POLE_M if limb.endswith("leg") else _POLE_M, 0.0))
@@ -83,11 +84,10 @@ def _add_bones(bones: Any, limb: str) -> None:
 def _bind(armature: Any, limb: str, collection: Any) -> None:
     _, lower, end = LIMBS[limb]
     bones = armature.pose.bones
-    control, pole = bones[control_of(limb)], bones[_pole_of(limb)]
+    control, pole = bones[control_of(limb)], bones[pole_of(limb)]
     for bone in (control, pole):
         bone.rotation_mode, bone.lock_scale = "QUATERNION", (True, True, True)
         collection.assign(bone.bone)
-        bone.bone.color.palette = "THEME09"
     pole.lock_rotation, pole.lock_rotation_w = (True, True, True), True
     control[SWITCH] = 0.0
     control.id_properties_ui(SWITCH).update(
@@ -112,7 +112,7 @@ def _pole_angle(bones: Any, limb: str) -> float:
     """By how much the upper bone's X axis is turned from the pole, about the bone."""
     upper, lower = (bones[name] for name in LIMBS[limb][:2])
     along = upper.tail_local - upper.head_local
-    normal = (lower.tail_local - upper.head_local).cross(bones[_pole_of(limb)].head_local - upper.head_local)
+    normal = (lower.tail_local - upper.head_local).cross(bones[pole_of(limb)].head_local - upper.head_local)
     towards, across = normal.cross(along), upper.matrix_local.to_3x3().col[0]
     angle = float(across.angle(towards))
     return -angle if across.cross(towards).dot(along) > 0.0 else angle
@@ -212,9 +212,9 @@ def _to_ik(armature: Any, limbs: tuple[str, ...], frame: int, seen: dict[str, Ma
         aside = _aside(begin, middle, end)
         if aside.length < _STRAIGHT_M:  # straight: as the pole lies at rest, seen from the upper bone
             upper = LIMBS[limb][0]
-            rest = bones[upper].bone.matrix_local.inverted() @ bones[_pole_of(limb)].bone.head_local
+            rest = bones[upper].bone.matrix_local.inverted() @ bones[pole_of(limb)].bone.head_local
             aside = _aside(begin, seen[upper] @ rest, end)
-        bones[_pole_of(limb)].matrix = Matrix.Translation(middle + _POLE_M * aside.normalized())
+        bones[pole_of(limb)].matrix = Matrix.Translation(middle + _POLE_M * aside.normalized())
         bones[control_of(limb)][SWITCH] = 1.0
     for _ in range(_MOST_TURNS):
         _update(armature)
@@ -224,7 +224,7 @@ def _to_ik(armature: Any, limbs: tuple[str, ...], frame: int, seen: dict[str, Ma
         for limb in off:
             _turn_pole(armature, limb, wanted[limb])
     for limb in limbs:
-        control, pole = bones[control_of(limb)], bones[_pole_of(limb)]
+        control, pole = bones[control_of(limb)], bones[pole_of(limb)]
         for bone, path in ((control, "location"), (control, "rotation_quaternion"), (pole, "location")):
             bone.keyframe_insert(path, frame=frame, group=bone.name)
         _switch(armature, limb, 1.0, frame)
@@ -242,7 +242,7 @@ def _turn_pole(armature: Any, limb: str, wanted: tuple[Vector, Vector, Vector]) 
     there, here = _aside(begin, middle, end), _aside(begin, armature.pose.bones[LIMBS[limb][1]].head, end)
     along = (end - begin).normalized()
     angle = float(np.arctan2(here.cross(there).dot(along), here.dot(there)))
-    pole = armature.pose.bones[_pole_of(limb)]
+    pole = armature.pose.bones[pole_of(limb)]
     turned = Matrix.Rotation(angle, 3, along) @ (pole.head - begin) + begin
     pole.matrix = Matrix.Translation(turned)
 

@@ -44,6 +44,7 @@ def show(uid: str, puppet: Puppet) -> None:
     global _live
     _live = _Live(uid, puppet)
     take = properties.find_take(uid)[1]
+    take.show_body = False
     if take.armature is not None:
         take.armature.show_in_front = False  # bones in front have a depth of their own, which the layers would cover
 

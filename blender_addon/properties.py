@@ -7,6 +7,7 @@ Plain values only; `shot` turns them into Fleximo's types and back.
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -33,6 +34,7 @@ __all__ = [
     "found_in",
     "list_bones",
     "live",
+    "on_shown",
     "remove_take",
     "show_only",
 ]
@@ -176,6 +178,12 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
         description="An armature of your own, onto which the motion is baked, or which is the source of the motion",
         poll=_is_armature,
     )
+    show_body: bpy.props.BoolProperty(
+        name="Body",
+        description="Show a light body around the bones. It is never rendered",
+        default=True,
+        update=lambda take, _context: _tell_shown(take.id_data),
+    )
     frame_start: bpy.props.IntProperty(name="First frame", description="First scene frame of the take", default=1)
     frame_end: bpy.props.IntProperty(name="Last frame", description="Last scene frame of the take", default=0)
 
@@ -295,6 +303,10 @@ class FLEXIMO_PG_scene(bpy.types.PropertyGroup):
 
 
 class FLEXIMO_PG_live(bpy.types.PropertyGroup):
+    body_file: bpy.props.StringProperty(
+        description="The body of the user's own that stands in for the mannequin", options={"HIDDEN"}
+    )
+    body_name: bpy.props.StringProperty(name="Body", description="The model file that the body was taken from")
     """What happens right now; written by `session` on the main thread only."""
 
     server: bpy.props.EnumProperty(
@@ -385,6 +397,7 @@ _OF_PHOTO = (
 )
 _OF_RENDER = ("engine", "quality", "size", "rescale")
 
+    "show_body",
 
 def duplicate_take(scene: Any, source: Any, *, motion: bool, photo: bool) -> Any:
     """A new take with the motion of `source`, its photo and the person found in it, or both; the new one is active.
@@ -432,6 +445,21 @@ def show_only(scene: Any) -> None:
 
 
 def found_in(scene: Any, digest: str) -> Any:
+    _tell_shown(scene)
+
+
+_shown_listeners: list[Callable[[Any], None]] = []
+
+
+def on_shown(call: Callable[[Any], None]) -> Callable[[], None]:
+    """Calls `call` with the scene whenever what is shown of its takes has changed; returns what ends that."""
+    _shown_listeners.append(call)
+    return lambda: _shown_listeners.remove(call)
+
+
+def _tell_shown(scene: Any) -> None:
+    for call in _shown_listeners:
+        call(scene)
     """A take of the scene in whose photo, of that sha256, the person has been found; None where there is none."""
     return next((take for take in scene.fleximo.takes if take.person and take.photo_digest == digest), None)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import bpy
 
 from . import (
+    body,
     foreign_rig,
     live_puppet,
     operators,
@@ -43,6 +44,8 @@ def register() -> None:
         overlay.open_overlay()
         _undo.append(timeline_marks.close_marks)
         timeline_marks.open_marks()
+        _undo.append(body.close_bodies)
+        body.open_bodies()
         _undo.append(shortcuts.close_shortcuts)
         shortcuts.open_shortcuts()
         _undo.append(preview_picture.close_pictures)

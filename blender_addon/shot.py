@@ -59,6 +59,7 @@ def store_camera(take: Any, camera: Camera, framing: Framing) -> None:
     """Keeps camera and framing; every render uses them until they are fitted anew."""
     take.fitted_camera = base64.b64encode(camera.to_bytes()).decode()
     take.framing = json.dumps(framing.to_json())
+    take.show_body = False  # it would hide the photo
     forget_fit(take)
 
 
@@ -116,7 +117,7 @@ def settings_of(take: Any) -> dict[str, Any]:
 def keep_fit(take: Any, made: Take) -> None:
     """Keeps how `made` lays its motion on the person, so that an edit changes the edited frames only."""
     paper = None if made.paper_fit is None else _plain(made.paper_fit)
-    take.fit = json.dumps({"fit": _plain(made.fit), "paper": paper})
+    return json.dumps({"fit": _plain(made.fit), "paper": paper})
 
 
 def measure(scene: Any, take: Any) -> None:

@@ -2,6 +2,7 @@
 
 from . import (
     backend,
+    body,
     checks,
     edit,
     files,
@@ -25,6 +26,7 @@ CLASSES = (
     *files.CLASSES,
     *edit.CLASSES,
     *reference.CLASSES,
+    *body.CLASSES,
     *retarget.CLASSES,
     *live.CLASSES,
     *render.CLASSES,

@@ -19,7 +19,19 @@ from fleximo.key_reduction import ReducedKeys, reduce_keys
 from fleximo.motion import Motion
 from fleximo.rig import DEFAULT_RIG
 
-from .. import adjusting, armature, axes, compat, edit_layer, few_keys, foreign_rig, landing, properties, sampling
+from .. import (
+    adjusting,
+    armature,
+    axes,
+    compat,
+    edit_layer,
+    few_keys,
+    foreign_rig,
+    landing,
+    properties,
+    sampling,
+    shapes,
+)
 from ..limb_ik import LIMBS, add_controls, has_controls, snap_steps
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -105,6 +117,7 @@ class FLEXIMO_OT_key_hands(_OnArmature, bpy.types.Operator):
         shape = curled(self.curl, self.spread) if self.shape == "custom" else self.shape
         sides = ("left", "right") if self.hand == "both" else (self.hand,)
         edit_layer.seal(holder, DEFAULT_RIG.joint_names)
+        shapes.show_fingers(holder, sides)
         for side in sides:
             names = finger_names(side)
             rests = armature.rest_quaternions(holder, names)
@@ -226,6 +239,7 @@ class _Snap(_OnLayer, TaskOperator):
             if not to_ik:
                 raise FleximoError("The armature has no IK yet.", remedy="Its limbs are posed by their own bones.")
             add_controls(take.armature)
+            shapes.dress(take.armature, sampling.rig_of(take.armature))
 
         def look_up() -> tuple[Any, Any]:
             return bpy.data.scenes[name], properties.find_take(uid)[1].armature

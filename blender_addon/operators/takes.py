@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import landing, properties
+from .. import landing, properties, shapes
 from .base import CHANGES_FILE, FleximoOperator
 
 __all__ = ["CLASSES"]
@@ -67,6 +67,8 @@ class FLEXIMO_OT_remove_take(_OnTake, bpy.types.Operator):
         name = take.name
         landing.reject(take)
         properties.remove_take(context.scene, take.uid)
+        if not any(scene.fleximo.takes for scene in bpy.data.scenes):
+            shapes.remove_shapes()
         return f"{name} is off the list."
 
 

@@ -1,10 +1,11 @@
-"""What stands in the panel Edit: keys by hand, and the generated keys below them."""
+"""What stands in the panel Edit: keys by hand, the generated keys below them, and what is shown of the rig."""
 
 from typing import Any
 
+from .. import body
 from ..limb_ik import LIMBS, SWITCH, control_of, has_controls
 
-__all__ = ["draw_edit"]
+__all__ = ["draw_edit", "draw_rig"]
 
 
 def draw_edit(layout: Any, take: Any) -> None:
@@ -35,3 +36,31 @@ def _draw_limbs(layout: Any, armature: Any) -> None:
         for limb in LIMBS:
             control = armature.pose.bones[control_of(limb)]
             column.prop(control, f'["{SWITCH}"]', text=f"{limb.replace('_', ' ').capitalize()} IK", slider=True)
+
+
+_ICONS = {True: "HIDE_OFF", False: "HIDE_ON"}
+# What collections are called on the armature, in pairs that share a line.
+_SHOWN = (("Body", "IK"), ("Left arm", "Right arm"), ("Left leg", "Right leg"), ("Left hand", "Right hand"))
+
+
+def draw_rig(layout: Any, take: Any, state: Any) -> None:
+    """What is shown of the take's armature: its body, its shapes, and which of its bones. `state`: the scene's."""
+    armature = take.armature
+    if armature is None or not body.can_have_body(armature):
+        return
+    row = layout.row(align=True)
+    row.prop(take, "show_body", toggle=True, icon="OUTLINER_OB_MESH")
+    row.prop(armature.data, "show_bone_custom_shapes", text="Shapes", toggle=True, icon="MESH_CIRCLE")
+    row = layout.row(align=True)
+    if state.body_name:
+        row.label(text=state.body_name, icon="FILE")
+    row.operator("fleximo.use_body_model", icon="FILEBROWSER")
+    row.operator("fleximo.drop_body_model", text="", icon="X")
+    column = layout.column(align=True)
+    for pair in _SHOWN:
+        row = column.row(align=True)
+        for title in pair:
+            collection = armature.data.collections.get(title)
+            if collection is not None:
+                shown = collection.is_visible
+                row.prop(collection, "is_visible", text=title, toggle=True, icon=_ICONS[shown])

@@ -6,7 +6,7 @@ import bpy
 
 from .. import live_puppet, offers, plan_list, preview_picture, properties
 from .character import draw_character
-from .edit import draw_edit
+from .edit import draw_edit, draw_rig
 from .render import draw_render
 from .server import draw_lacking, draw_server
 from .text import draw_text
@@ -181,6 +181,15 @@ class FLEXIMO_PT_edit(_TakePanel, bpy.types.Panel):
         draw_edit(layout, take)
 
 
+class FLEXIMO_PT_rig(_TakePanel, bpy.types.Panel):
+    bl_idname = "FLEXIMO_PT_rig"
+    bl_label = "Rig and Body"
+    bl_parent_id = "FLEXIMO_PT_edit"
+
+    def draw_take(self, layout: Any, take: Any) -> None:
+        draw_rig(layout, take, bpy.context.scene.fleximo)
+
+
 class FLEXIMO_UL_joints(bpy.types.UIList):
     def draw_item(self, _ctx: Any, layout: Any, _owner: Any, row: Any, _icon: Any, _where: Any, _name: Any) -> None:
         line = layout.split(factor=0.45)
@@ -259,6 +268,7 @@ CLASSES = (
     FLEXIMO_PT_motion,
     FLEXIMO_UL_joints,
     FLEXIMO_PT_edit,
+    FLEXIMO_PT_rig,
     FLEXIMO_PT_character,
     FLEXIMO_PT_photo,
     FLEXIMO_PT_body,

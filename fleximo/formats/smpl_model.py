@@ -21,7 +21,7 @@ from fleximo.formats.numpy_file import load_npz
 from fleximo.formats.pickle_machine import Machine
 from fleximo.formats.pickles import BODY_MODEL, as_array
 
-__all__ = ["SMPL_VERTICES", "SmplModel", "load_model"]
+__all__ = ["SMPL_VERTICES", "SmplModel", "load_model", "model_arrays"]
 
 SMPL_VERTICES = 6890
 _JOINTS = 24
@@ -94,6 +94,11 @@ def load_model(path: str | Path) -> SmplModel:
     The pickle is read as data: nothing that it names is run. Raises `FleximoError` (`unreadable_file`,
     `unsafe_pickle`, `not_a_body_model`).
     """
+    return SmplModel.from_arrays(model_arrays(path, _READ))
+
+
+def model_arrays(path: str | Path, wanted: frozenset[str]) -> dict[str, Any]:
+    """Those of the arrays `wanted` that a body model file has, by their published names; read as data, as above."""
     path = Path(path)
     with guarded(_WHAT):
         try:
@@ -104,11 +109,11 @@ def load_model(path: str | Path) -> SmplModel:
         except OSError as error:
             raise FleximoError(f"{path} cannot be read: {error.strerror}.", code="unreadable_file") from None
         if content[:2] == b"PK":
-            return SmplModel.from_arrays(load_npz(content[:], _READ, what=_WHAT))
+            return dict(load_npz(content[:], wanted, what=_WHAT))
         fields = Machine(content, BODY_MODEL, what=_WHAT, limit=_LIMIT_BYTES).run()
         if not isinstance(fields, dict):
             raise FleximoError(f"{path.name} is a pickle, but of no body model.", code="not_a_body_model")
-        return SmplModel.from_arrays({name: as_array(fields[name], what=_WHAT) for name in _READ & fields.keys()})
+        return {name: as_array(fields[name], what=_WHAT) for name in wanted & fields.keys()}
 
 
 def _checked(values: Any, shape: tuple[int | None, ...], name: str) -> FloatArray:
