@@ -122,7 +122,7 @@ class App:
         With `still` nothing lies below the mouse, and it waits until nothing moves any more.
         """
         if still:
-            self.press("mousemove", str(WIDTH // 2), str(HEIGHT - 4))
+            self.move(WIDTH // 2, HEIGHT - 4)
         self.run("pass", draw=True)
         pixels = self._pixels()
         deadline = time.monotonic() + 30.0
@@ -175,7 +175,8 @@ class App:
     def _press_header(self, place: int) -> None:
         left, top, _, _ = self.region("view", "UI")
         self.click(left + 60, top + _HEADERS_TOP_PX + place * _HEADER_PX)
-        self.picture()  # until it has stopped moving
+        time.sleep(0.6)  # panels slide to their places by the clock
+        self.settle()
 
     def button(self, command: str) -> tuple[int, int]:
         """Where in the sidebar the operator `command` is pressed: Ctrl+C over a button copies what it calls."""

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def app(archive: Path, server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """Blender with the built extension and a saved file, `anna.jpg` beside it; the areas as `_LAYOUT` names them."""
+    film = _film()
     home = tmp_path_factory.mktemp("window")
     shots = Path(os.environ.get("FLEXIMO_SHOTS") or home)
     shots.mkdir(parents=True, exist_ok=True)
@@ -50,12 +52,23 @@ def app(archive: Path, server: Path, tmp_path_factory: pytest.TempPathFactory) -
         blender = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
     try:
         made = App(display, port, blender, shots)
-        _prepare(made, archive, server, home)
+        _prepare(made, archive, server, film)
         yield made
     finally:
         for process in (blender, xvfb):
             process.terminate()  # `timeout` passes it on
             process.wait()
+        shutil.rmtree(film)
+
+
+def _film() -> Path:
+    """A folder for the file and its videos, with a short name where it is free: pictures for the guide show it."""
+    folder = Path(tempfile.gettempdir()) / "film"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return Path(tempfile.mkdtemp(prefix="film-"))
+    return folder
 
 
 def _display(limit: list[str], shots: Path) -> tuple[str, subprocess.Popen[bytes]]:
@@ -110,7 +123,7 @@ next(region for region in view.regions if region.type == "UI").active_panel_cate
 )
 
 
-def _prepare(app: App, archive: Path, server: Path, home: Path) -> None:
+def _prepare(app: App, archive: Path, server: Path, film: Path) -> None:
     deadline = time.monotonic() + _START_S
     while True:
         try:
@@ -119,9 +132,7 @@ def _prepare(app: App, archive: Path, server: Path, home: Path) -> None:
         except OSError:
             assert app.process.poll() is None and time.monotonic() < deadline, "Blender did not start"
             time.sleep(0.3)
-    folder = home / "film"
-    folder.mkdir()
-    shutil.copy(PEOPLE / "anna.jpg", folder)
+    shutil.copy(PEOPLE / "anna.jpg", film)
     app.run(
         "for each in list(bpy.data.objects): bpy.data.objects.remove(each)\n"
         f"bpy.ops.extensions.package_install_files(filepath={str(archive)!r}, repo='user_default', "
@@ -132,7 +143,7 @@ def _prepare(app: App, archive: Path, server: Path, home: Path) -> None:
         "scene = bpy.context.scene\n"
         "scene.render.resolution_x, scene.render.resolution_y = 576, 1024\n"
         "scene.render.fps, scene.render.fps_base = 30, 1.0\n"
-        f"bpy.ops.wm.save_as_mainfile(filepath={str(folder / 'wave.blend')!r})\n"
+        f"bpy.ops.wm.save_as_mainfile(filepath={str(film / 'wave.blend')!r})\n"
     )
     for change in _LAYOUT:
         app.run(change, draw=True)

@@ -59,7 +59,7 @@ def changed(first: Any, second: Any, by: int = 40) -> Any:
 
 def test_the_server_is_started(app: App) -> None:
     app.show_panels("takes", "server")
-    app.picture("1_start")
+    app.picture("start")
     press(app, "start_server")
     done(app, f"{LIVE}.server == 'connected'")
 
@@ -80,7 +80,7 @@ def test_the_motion_is_generated_and_accepted(app: App) -> None:
     over(app, "view", "KP_1")
     over(app, "view", "Home")
     app.run("bpy.context.scene.frame_set(36)")
-    app.picture("2_motion")
+    app.picture("motion")
     press(app, "accept_motion")
     done(app, f"not {TAKE}.candidates")
 
@@ -131,22 +131,29 @@ def turn(app: App, bone: str, degrees: int) -> None:
     assert abs(angle - abs(degrees)) < 1.0
 
 
+def set_mode(app: App, mode: str) -> None:
+    """Goes to pose mode or back by the keys."""
+    if app.ask("bpy.context.mode") != mode:
+        over(app, "view", "ctrl+Tab")
+        app.wait(f"bpy.context.mode == {mode!r}")
+
+
 def test_a_hand_is_moved_and_keyed(app: App) -> None:
     over(app, "view", "KP_1")
     over(app, "view", "Home")
     app.click(*_of_bone(app, "spine2"))
     assert app.ask(f"bpy.context.view_layer.objects.active == {TAKE}.armature")
-    over(app, "view", "ctrl+Tab")
-    app.wait("bpy.context.mode == 'POSE'")
+    set_mode(app, "POSE")
     turn(app, "left_elbow", -70)
     app.show_panels("edit")
-    app.picture("moved_hand")
+    app.picture("hand")
     press(app, "key_pose")
     turned = _rotation(app, "left_elbow")
     at = app.ask("bpy.context.scene.frame_current")
     app.run("bpy.context.scene.frame_set(1)")
     app.run(f"bpy.context.scene.frame_set({at})")
     assert abs(float(turned @ _rotation(app, "left_elbow"))) > 0.9999, "it is keyed"
+    set_mode(app, "OBJECT")
 
 
 def test_the_photo_is_chosen_and_the_person_found(app: App) -> None:
@@ -170,7 +177,7 @@ def test_the_skeleton_is_drawn_over_the_photo_in_the_models_colours(app: App) ->
     for frame in (45, 20):
         app.run(f"bpy.context.scene.frame_set({frame})", draw=True)
         expected = _expected_skeleton(app)
-        drawn = app.picture("3_photo" if frame == 20 else "")
+        drawn = app.picture("photo" if frame == 20 else "")
         app.click(*app.field("show_overlay"))
         bare = app.picture()
         app.click(*app.field("show_overlay"))
@@ -214,26 +221,27 @@ def test_the_live_puppet_follows_a_bone_turned_by_the_mouse(app: App) -> None:
     press(app, "live_puppet")
     done(app, f"__import__('{MODULE}.live_puppet', fromlist=['x']).is_live({TAKE})")
     app.run("bpy.context.scene.frame_set(30)")
-    app.picture("4_puppet")
+    app.picture("puppet")
     app.click(*app.field("show_overlay"))
-    app.run("view.overlay.show_overlays = False")  # the person alone is judged
+    app.run("view.spaces.active.overlay.show_bones = False")  # the person alone is judged
     place = app.region("view")
     first = app.picture("puppet_alone")
     right_hand, foot = _of_bone(app, "right_hand"), _of_bone(app, "left_foot")
     app.run("bpy.context.scene.frame_set(36)")
     assert changed(cut(first, place), cut(app.picture(), place)).mean() > 0.002, "she follows the frame"
-    app.run("bpy.context.scene.frame_set(30); view.overlay.show_overlays = True")
+    app.run("bpy.context.scene.frame_set(30); view.spaces.active.overlay.show_bones = True")
+    set_mode(app, "POSE")
     turn(app, "left_shoulder", 60)
-    app.run("view.overlay.show_overlays = False")
+    app.run("view.spaces.active.overlay.show_bones = False")
     turned = app.picture("puppet_turned")
     moved = changed(first, turned)
     assert cut(moved, place).mean() > 0.003, "she follows the bone"
     for x, y in (right_hand, foot):
         near = moved[int(y) - 8 : int(y) + 8, int(x) - 8 : int(x) + 8]
         assert not near.any(), "the rest of her stays"
-    app.run("view.overlay.show_overlays = True")
+    app.run("view.spaces.active.overlay.show_bones = True")
     over(app, "view", "ctrl+z")
-    app.wait("bpy.context.mode == 'POSE'")
+    set_mode(app, "OBJECT")
     app.click(*app.field("show_overlay"))
     app.wait("bpy.context.scene.fleximo.show_overlay")
 
@@ -316,7 +324,7 @@ def test_the_draft_is_rendered_to_a_strip_and_seen(app: App) -> None:
     press(app, "render")
     pictures = f"__import__('{MODULE}.preview_picture', fromlist=['x']).icon()"
     app.wait(f"{pictures} or {TAKE}.video")
-    app.picture("5_rendering", still=False)
+    app.picture("rendering", still=False)
     done(app, f"{TAKE}.video")
     assert app.ask(STRIPS) == [[1, False, 60]]
     place = app.region("preview")
@@ -324,16 +332,18 @@ def test_the_draft_is_rendered_to_a_strip_and_seen(app: App) -> None:
     seen = []
     for frame in (20, 70):
         app.run(f"bpy.context.scene.frame_set({frame})")
-        seen.append(cut(app.picture("rendered" if frame == 20 else ""), place))
+        seen.append(cut(app.picture("strip" if frame == 20 else ""), place))
     assert (seen[0].max(axis=-1) - seen[0].min(axis=-1) > 60).mean() > 0.05, "the person in her blue shirt"
     assert changed(seen[0], seen[1]).mean() > 0.1, "past its end the video is not seen"
 
 
 def test_changed_keys_are_marked_and_rendered_again(app: App) -> None:
     app.run("bpy.context.scene.frame_set(42)", draw=True)
+    set_mode(app, "POSE")
     turn(app, "left_shoulder", 50)
     app.show_panels("edit")
     press(app, "key_pose")
+    set_mode(app, "OBJECT")
     places = [app.region(area) for area in ("timeline", "sequencer")]
     before = [share_of(cut(app.picture(), place), ORANGE) for place in places]
     app.show_panels("takes", "render")
@@ -341,13 +351,11 @@ def test_changed_keys_are_marked_and_rendered_again(app: App) -> None:
     done(app, f"'changed' in {TAKE}.marks")
     marks = app.ask(f"__import__('json').loads({TAKE}.marks)['changed']")
     assert marks and marks[0][0] < 42 <= marks[-1][1]
-    after = [share_of(cut(app.picture("6_changed"), place), ORANGE) for place in places]
+    after = [share_of(cut(app.picture("changed"), place), ORANGE) for place in places]
     assert all(b > a + 0.001 for a, b in zip(before, after)), "drawn over timeline and sequencer"
     press(app, "render_changed")
     done(app, "len(bpy.context.scene.sequence_editor.strips) == 2")
     assert app.ask("[s.mute for s in bpy.context.scene.sequence_editor.strips]") == [True, False]
-    over(app, "sequencer", "Home")
-    app.picture("7_strip")
 
 
 def test_the_checklist_is_drawn_with_its_remedies(app: App) -> None:
@@ -356,7 +364,7 @@ def test_the_checklist_is_drawn_with_its_remedies(app: App) -> None:
     done(app, f"{LIVE}.server == 'connected'")
     press(app, "standard_view")
     app.wait("bpy.context.scene.view_settings.view_transform == 'Standard'")
-    app.picture("8_server")
+    app.picture("server")
 
 
 def test_nothing_went_wrong_unseen(app: App) -> None:
