@@ -41,10 +41,12 @@ def skeleton_mesh(
     """The skeleton of one frame of the layout "wholebody_128": `points_px` (128,2) on a canvas of `size` (W, H) px.
 
     Body strokes need a confidence above 0.3, hands and face are as bright as theirs. All strokes are `wider` times as
-    wide as the video model's, which are two pixels of 576, so that people see them in a small view.
+    wide as the video model's, which are two pixels of 576, so that people see them in a small view; the dots of hands
+    and face, which lie close together, half as much.
     """
     points, seen = np.asarray(points_px, dtype=np.float64), np.asarray(confidence, dtype=np.float64)
     px = wider * min(size) / _CANVAS_PX
+    fine_px = max(1.0, wider / 2.0) * min(size) / _CANVAS_PX
     shapes = _Shapes()
     body = seen[:18] > _SHOWN
     limbs = np.array(OPENPOSE_18.limbs)
@@ -60,9 +62,9 @@ def skeleton_mesh(
         lines = there[edges[:, 0]] & there[edges[:, 1]]
         colours = _HAND_COLOURS * (sure[edges[:, 0]] * sure[edges[:, 1]])[:, None]
         shapes.ellipses(hand[edges[lines, 0]], hand[edges[lines, 1]], _FINGER_PX * px, colours[lines], whole=True)
-        shapes.dots(hand[there], _DOT_PX * px, np.array([1.0, 0.0, 0.0]) * sure[there, None])
+        shapes.dots(hand[there], _DOT_PX * fine_px, np.array([1.0, 0.0, 0.0]) * sure[there, None])
     face = seen[FACE] > 0.0
-    shapes.dots(points[FACE][face], _FACE_PX * px, np.ones(3) * seen[FACE][face, None])
+    shapes.dots(points[FACE][face], _FACE_PX * fine_px, np.ones(3) * seen[FACE][face, None])
     return shapes.mesh()
 
 
