@@ -8,7 +8,7 @@ FIND_PYTHON = for p in "$(PYTHON)" python3.11 python3.12 python3 python; do \
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-core test-backend test-quality test-blender test-window lint bench bench-gpu moves-sheet addon clean
+.PHONY: demo test test-core test-backend test-quality test-blender test-application test-window lint bench bench-gpu moves-sheet addon clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -34,8 +34,13 @@ test-core: $(VENV)/installed-test
 test-backend: $(VENV)/installed-test
 	$(PYTEST) backend tests/backend tests/journeys
 
+# On each of Blender's Python modules, side by side; a module whose Python is not here is named and left out.
 test-blender: $(VENV)/installed-test
-	$(PYTEST) tests/blender
+	$(BIN)/python tests/blender/run_on_wheels.py
+
+# In the application, without and with a window; where there is none and none can be had it says so.
+test-application: $(VENV)/installed-test
+	tests/blender/run_in_application.sh
 
 # Needs the application itself, Xvfb, xdotool and ImageMagick; says so where they are not there.
 test-window: $(VENV)/installed-test

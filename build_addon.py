@@ -1,6 +1,7 @@
 """Builds the Blender extension: the wheel of `fleximo` in the add-on's folder, zipped, checked by Blender's own tool.
 
-The same sources give the same bytes. Run `python build_addon.py`; the zip lies in `dist/` afterwards.
+The same sources give the same bytes. Run `python build_addon.py`; the zip lies in `dist/` afterwards, and beside it the
+index that makes the folder a repository of extensions for any web server.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-__all__ = ["build", "build_wheel", "find_validator", "main", "validate"]
+__all__ = ["build", "build_wheel", "find_tool", "main", "validate", "write_index"]
 
 ROOT = Path(__file__).resolve().parent
 ADDON, PACKAGE = ROOT / "blender_addon", ROOT / "fleximo"
@@ -108,7 +109,7 @@ def _zipped(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def find_validator() -> list[str] | None:
+def find_tool() -> list[str] | None:
     """The command of Blender's extension tool: the script inside the bpy module, or `blender`; None without either."""
     spec = importlib.util.find_spec("bpy")
     if spec is not None and spec.origin is not None:
@@ -120,14 +121,23 @@ def find_validator() -> list[str] | None:
     return [program, "--command", "extension"] if program else None
 
 
-def validate(archive: Path, validator: list[str]) -> str:
+def validate(archive: Path, tool: list[str]) -> str:
     """What Blender's tool says of `archive`; ends the program if it does not accept it."""
+    return _said([*tool, "validate", str(archive.resolve())], f"Blender's tool refuses {archive.name}")
+
+
+def write_index(folder: Path, tool: list[str]) -> Path:
+    """Lets Blender's tool list the zips of `folder` in its `index.json`; ends the program if that fails."""
+    _said([*tool, "server-generate", "--repo-dir", str(folder.resolve())], f"{folder} cannot be listed")
+    return folder / "index.json"
+
+
+def _said(command: list[str], failure: str) -> str:
     with tempfile.TemporaryDirectory() as elsewhere:  # the tool writes nothing there, but must find no stray manifest
-        command = [*validator, "validate", str(archive.resolve())]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=elsewhere, check=False)
     told = (answer.stdout + answer.stderr).strip()
     if answer.returncode != 0 or "error" in told.lower():
-        raise SystemExit(f"Blender's tool refuses {archive.name}:\n{told}")
+        raise SystemExit(f"{failure}:\n{told}")
     return told
 
 
@@ -137,11 +147,12 @@ def main() -> None:
     archive = build(parser.parse_args().output)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     print(f"{archive}: {archive.stat().st_size / 1000:.0f} kB, sha256 {digest}")
-    validator = find_validator()
-    if validator is None:
-        print("Not validated: neither the bpy module nor `blender` on the PATH was found.")
-    else:
-        print(f"Validated by Blender's tool: {validate(archive, validator) or 'no complaint'}")
+    tool = find_tool()
+    if tool is None:
+        print("Not validated and not listed: neither the bpy module nor `blender` on the PATH was found.")
+        return
+    print(f"Validated by Blender's tool: {validate(archive, tool) or 'no complaint'}")
+    print(f"{write_index(archive.parent, tool)}: the folder is a repository of extensions")
 
 
 if __name__ == "__main__":

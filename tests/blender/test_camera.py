@@ -54,9 +54,9 @@ def test_projection_is_the_fitted_cameras_whatever_the_scenes_resolution(
     scene.render.resolution_x, scene.render.resolution_y = 1920, 1080
     holder = addon("camera").make_camera(scene, camera, "Camera")
     scene.render.resolution_x, scene.render.resolution_y = resolution  # changed afterwards: the camera follows
-    assert np.abs(seen_by_blender(addon, scene, holder, points, camera.size) - wanted).max() < 0.1
+    assert np.abs(seen_by_blender(addon, scene, holder, points, camera.size) - wanted).max() < 0.01
     scene.render.pixel_aspect_x = 1.4
-    assert np.abs(seen_by_blender(addon, scene, holder, points, camera.size) - wanted).max() < 0.1
+    assert np.abs(seen_by_blender(addon, scene, holder, points, camera.size) - wanted).max() < 0.01
     left, right = camera.project(np.array([[0.5, 1.0, 0.0], [-0.5, 1.0, 0.0]]))[0][:, 0]
     assert left > right  # her left is on the picture's right
 

@@ -122,7 +122,7 @@ def check_projection(addon: Any, scene: Any, take: Any) -> None:
     motion = addon("sampling").sample_motion(scene, take.armature, FIRST, FIRST + 1)
     points = motion.joints()[0]
     seen = seen_by_blender(addon, scene, take.camera, points, camera.size)
-    assert np.abs(seen - camera.project(points)[0]).max() < 0.1
+    assert np.abs(seen - camera.project(points)[0]).max() < 0.01
 
 
 def press(addon: Any, monkeypatch: Any, name: str, **values: Any) -> set[str]:

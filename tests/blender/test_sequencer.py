@@ -83,3 +83,20 @@ def test_a_strip_leads_back_to_its_take(addon: Any, scene: Any, clip: Path) -> N
     scene.sequence_editor.active_strip = gone
     with pytest.raises(RuntimeError, match="no longer in this file"):
         bpy.ops.fleximo.go_to_source()
+
+
+def test_the_last_video_is_put_there_again(addon: Any, scene: Any, clip: Path) -> None:
+    bpy.ops.fleximo.add_take()
+    assert not bpy.ops.fleximo.insert_video.poll()
+    take = scene.fleximo.takes[0]
+    take.video, take.rendered_start, take.rendered_frames = str(clip), 12, 23
+    assert bpy.ops.fleximo.insert_video() == {"FINISHED"}
+    (strip,) = addon("compat").strips_of(scene)
+    assert addon("compat").strip_range(strip) == (12, 35)
+    assert addon("sequencer").provenance_of(strip)["take"] == take.uid
+
+
+def test_strips_are_shown_in_their_own_colours(addon: Any, scene: Any) -> None:
+    assert scene.view_settings.view_transform != "Standard"
+    assert bpy.ops.fleximo.standard_view() == {"FINISHED"}
+    assert scene.view_settings.view_transform == "Standard"
