@@ -22,8 +22,8 @@ from . import check_marks, compat, properties
 
 __all__ = ["Band", "bands", "close_marks", "keep", "open_marks", "told"]
 
-_HEIGHT_PX = 5.0
-_CHECK_HEIGHT_PX = 7.0
+_HEIGHT_PX, _CHECK_HEIGHT_PX, _GAP_PX = 5.0, 7.0, 1.0
+_ROOM_PX = 15.0  # below the ruler of a low timeline, and below the names of markers; rows become lower to fit
 _BETWEEN = 0.5  # of the height, and of the opacity, for frames between two that were looked at
 # What is said of it, and its colour, lowest row first.
 KINDS = {
@@ -101,20 +101,29 @@ def _draw() -> None:
         return
     # A key lies in the middle of its frame; a strip's frame reaches to the next number.
     early = 0.0 if context.area.type == "SEQUENCE_EDITOR" else 0.5
-    scale, low = context.preferences.system.ui_scale, 1.0
+    kinds = [kind for kind in KINDS if any(band.kind == kind for band in found)]
+    heights = _heights(checked is not None, len(kinds), context.preferences.system.ui_scale)
     gpu.state.blend_set("ALPHA")
+    low = _GAP_PX
     if checked is not None:
-        _draw_check(checked, region, low, _CHECK_HEIGHT_PX * scale, early)
-        low += _CHECK_HEIGHT_PX * scale + 1.0
+        _draw_check(checked, region, low, heights[0], early)
+        low += heights.pop(0) + _GAP_PX
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    for kind, (_, colour) in KINDS.items():
+    for kind, height in zip(kinds, heights):
         row = [band for band in found if band.kind == kind]
-        corners, corner_triples = _rectangles(row, region, low, _HEIGHT_PX * scale, early)
+        corners, corner_triples = _rectangles(row, region, low, height, early)
+        low += height + _GAP_PX
         if corners:
-            shader.uniform_float("color", colour)
+            shader.uniform_float("color", KINDS[kind][1])
             batch_for_shader(shader, "TRIS", {"pos": corners}, indices=corner_triples).draw(shader)
-        low += _HEIGHT_PX * scale + 1.0 if row else 0.0  # rows without marks take no room: timelines are low
     gpu.state.blend_set("NONE")
+
+
+def _heights(with_check: bool, kinds: int, scale: float) -> list[float]:
+    """The heights of the rows there are, the lowest first: that of the self-check, then one for each kind of mark."""
+    heights = [*([_CHECK_HEIGHT_PX] if with_check else []), *[_HEIGHT_PX] * kinds]
+    room = _ROOM_PX - _GAP_PX * len(heights)
+    return [scale * height * min(1.0, room / sum(heights)) for height in heights]
 
 
 def _draw_check(checked: check_marks.Checked, region: Any, low: float, height: float, early: float) -> None:

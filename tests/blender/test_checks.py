@@ -84,3 +84,11 @@ def test_bands_are_rectangles_over_their_frames(addon: Any) -> None:
     corners, triangles = marks._rectangles(bands, Region, 7.0, 5.0, 0.5)
     assert corners == [(19.0, 7.0), (39.0, 7.0), (39.0, 12.0), (19.0, 12.0)]
     assert triangles == [(0, 1, 2), (0, 2, 3)]
+
+
+def test_rows_stay_below_the_ruler_and_the_names_of_markers(addon: Any) -> None:
+    marks = addon("timeline_marks")
+    assert marks._heights(False, 1, 2.0) == [10.0]
+    assert marks._heights(True, 1, 1.0) == [7.0, 5.0]
+    for rows in (marks._heights(True, 3, 1.0), marks._heights(False, 3, 1.0)):
+        assert sum(rows) + len(rows) * marks._GAP_PX <= marks._ROOM_PX + 1e-9 and min(rows) >= 2.4
