@@ -34,6 +34,12 @@ SERVER_PYTHON = os.environ.get("FLEXIMO_SERVER_PYTHON", sys.executable)
 SERVER_DATA = os.environ.get("FLEXIMO_SERVER_DATA", "")
 PEOPLE = ROOT / "tests" / "data" / "people"
 MODULE = "bl_ext.user_default.fleximo"
+FINISHED: set[str] = set()  # the classes of the operators that have done their work in this process
+LAST = "test_every_operator_has_done_its_work"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.name == LAST)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -65,7 +71,21 @@ def installed(archive: Path) -> str:
     bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
     bpy.ops.extensions.package_install_files(filepath=str(archive), repo="user_default", enable_on_install=True)
     assert MODULE in bpy.context.preferences.addons
+    _note_operators(importlib.import_module(f"{MODULE}.operators.base").FleximoOperator)
     return MODULE
+
+
+def _note_operators(base: Any) -> None:
+    """Every operator does its work inside `guarded`."""
+    guarded = base.guarded
+
+    def noted(operator: Any, action: Any) -> set[str]:
+        answer: set[str] = guarded(operator, action)
+        if answer == {"FINISHED"}:
+            FINISHED.add(type(operator).__name__)
+        return answer
+
+    base.guarded = noted
 
 
 @pytest.fixture
