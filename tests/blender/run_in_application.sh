@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 home=$PWD root=$PWD/build/application log=$PWD/build/application.log
 mkdir -p build
 
-# Both processes of each run end after this time, whatever happens.
+# No run takes longer, whatever happens.
 limited() { timeout --kill-after=20 1500 "$@"; }
 
 without_window=(blender --background --factory-startup --python-exit-code 3 --python tests/blender/run_in_blender.py
@@ -64,7 +64,7 @@ case $version in
   *) not_here "Debian's is $version, for which the add-on was not made" ;;
 esac
 
-# The server runs in our Python, outside of the chroot, which the tests inside start as if it were theirs.
+# The tests inside start the server by this, and it runs in our own Python outside: /tmp and this folder are the same.
 server=$root/usr/local/bin/python-of-the-server
 printf '#!/bin/sh\nexec nsenter --target %s --mount --root env --chdir="$PWD" %s "$@"\n' $$ "$home/.venv/bin/python" >"$server"
 chmod +x "$server"
