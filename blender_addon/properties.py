@@ -300,13 +300,13 @@ class FLEXIMO_PG_scene(bpy.types.PropertyGroup):
         description="Show over the photo, seen through the take's camera, the skeleton that the video model will see",
         default=True,
     )
-
-
-class FLEXIMO_PG_live(bpy.types.PropertyGroup):
     body_file: bpy.props.StringProperty(
         description="The body of the user's own that stands in for the mannequin", options={"HIDDEN"}
     )
     body_name: bpy.props.StringProperty(name="Body", description="The model file that the body was taken from")
+
+
+class FLEXIMO_PG_live(bpy.types.PropertyGroup):
     """What happens right now; written by `session` on the main thread only."""
 
     server: bpy.props.EnumProperty(
@@ -394,10 +394,10 @@ _OF_PHOTO = (
     "camera",
     "framing",
     "fitted_camera",
+    "show_body",
 )
 _OF_RENDER = ("engine", "quality", "size", "rescale")
 
-    "show_body",
 
 def duplicate_take(scene: Any, source: Any, *, motion: bool, photo: bool) -> Any:
     """A new take with the motion of `source`, its photo and the person found in it, or both; the new one is active.
@@ -442,9 +442,6 @@ def show_only(scene: Any) -> None:
             other.armature.hide_set(other.armature != take.armature)
     if take.camera is not None:
         scene.camera = take.camera
-
-
-def found_in(scene: Any, digest: str) -> Any:
     _tell_shown(scene)
 
 
@@ -460,6 +457,9 @@ def on_shown(call: Callable[[Any], None]) -> Callable[[], None]:
 def _tell_shown(scene: Any) -> None:
     for call in _shown_listeners:
         call(scene)
+
+
+def found_in(scene: Any, digest: str) -> Any:
     """A take of the scene in whose photo, of that sha256, the person has been found; None where there is none."""
     return next((take for take in scene.fleximo.takes if take.person and take.photo_digest == digest), None)
 
