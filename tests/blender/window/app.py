@@ -14,7 +14,7 @@ import numpy as np
 
 __all__ = ["HEIGHT", "MODULE", "WIDTH", "App"]
 
-WIDTH, HEIGHT = 1280, 820
+WIDTH, HEIGHT = 1280, 900
 MODULE = "bl_ext.user_default.fleximo"
 _STEP_PX = 18  # a button is 20 px high
 _MOST_CLICKS = 30
@@ -133,9 +133,14 @@ class App:
             if np.array_equal(before, pixels):
                 break
         if name:
-            encode = ["convert", "-size", f"{WIDTH}x{HEIGHT}", "-depth", "8", "rgb:-", str(self.shots / f"{name}.png")]
-            subprocess.run(encode, check=True, timeout=60.0, input=pixels.tobytes())
+            self.keep(name, pixels)
         return pixels
+
+    def keep(self, name: str, pixels: Any) -> None:
+        """Keeps a picture as NAME.png among the run's."""
+        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        encode = ["convert", "-size", size, "-depth", "8", "rgb:-", str(self.shots / f"{name}.png")]
+        subprocess.run(encode, check=True, timeout=60.0, input=pixels.tobytes())
 
     def _pixels(self) -> Any:
         command = ["import", "-display", self.display, "-window", "root", "-depth", "8", "rgb:-"]

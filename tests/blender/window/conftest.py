@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.blender.conftest import PEOPLE
+from tests.blender.conftest import PEOPLE, ROOT, SERVER_DATA, SERVER_PYTHON, serving
 from tests.blender.window.app import HEIGHT, MODULE, WIDTH, App
 
 HERE = Path(__file__).parent
@@ -31,6 +31,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if HERE in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason=_FOR))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A real render server, with small stand-ins of MimicMotion's weights where its Python has what they need."""
+    if SERVER_DATA:
+        yield Path(SERVER_DATA)
+        return
+    models = tmp_path_factory.mktemp("models")
+    make = [SERVER_PYTHON, "-m", "tests.fixtures.make_standin_weights", "svd", "mimicmotion", "--tiny"]
+    made = subprocess.run([*make, "--to", str(models)], cwd=ROOT, capture_output=True, timeout=300.0)
+    with serving(
+        tmp_path_factory.mktemp("server"), **({"FLEXIMO_MODELS": str(models)} if not made.returncode else {})
+    ) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

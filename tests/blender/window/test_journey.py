@@ -22,7 +22,8 @@ TAKE = "bpy.context.scene.fleximo.takes[0]"
 LIVE = "bpy.context.window_manager.fleximo"
 IDLE = f"not {LIVE}.task"
 STRIPS = "[[s.channel, s.mute, s.frame_final_duration] for s in bpy.context.scene.sequence_editor.strips]"
-ORANGE = (255, 158, 26)
+ORANGE, GREEN = (255, 158, 26), (41, 184, 122)
+TEXT = "a woman waves her right hand, then turns around"
 
 
 def press(app: App, command: str) -> None:
@@ -69,8 +70,8 @@ def test_a_take_is_added_and_its_text_typed(app: App) -> None:
     assert app.wait("len(bpy.context.scene.fleximo.takes)") == 1
     app.show_panels("takes", "motion")
     app.move(*app.field("takes[0].text"))
-    app.type("a woman waves her right hand, then bows")
-    assert app.wait(f"{TAKE}.text") == "a woman waves her right hand, then bows"
+    app.type(TEXT)
+    assert app.wait(f"{TAKE}.text") == TEXT
 
 
 def test_the_motion_is_generated_and_accepted(app: App) -> None:
@@ -218,14 +219,15 @@ def _inside(point: Any, triangle: Any) -> bool:
 
 
 def test_the_live_puppet_follows_a_bone_turned_by_the_mouse(app: App) -> None:
+    app.run("bpy.context.scene.frame_set(30); view.spaces.active.overlay.show_bones = False")
+    skeleton = app.picture()
     press(app, "live_puppet")
     done(app, f"__import__('{MODULE}.live_puppet', fromlist=['x']).is_live({TAKE})")
-    app.run("bpy.context.scene.frame_set(30)")
     app.picture("puppet")
     app.click(*app.field("show_overlay"))
-    app.run("view.spaces.active.overlay.show_bones = False")  # the person alone is judged
     place = app.region("view")
-    first = app.picture("puppet_alone")
+    first = app.picture()
+    _beside(app, skeleton, first)
     right_hand, foot = _of_bone(app, "right_hand"), _of_bone(app, "left_foot")
     app.run("bpy.context.scene.frame_set(36)")
     assert changed(cut(first, place), cut(app.picture(), place)).mean() > 0.002, "she follows the frame"
@@ -233,8 +235,7 @@ def test_the_live_puppet_follows_a_bone_turned_by_the_mouse(app: App) -> None:
     set_mode(app, "POSE")
     turn(app, "left_shoulder", 60)
     app.run("view.spaces.active.overlay.show_bones = False")
-    turned = app.picture("puppet_turned")
-    moved = changed(first, turned)
+    moved = changed(first, app.picture("puppet_turned"))
     assert cut(moved, place).mean() > 0.003, "she follows the bone"
     for x, y in (right_hand, foot):
         near = moved[int(y) - 8 : int(y) + 8, int(x) - 8 : int(x) + 8]
@@ -244,6 +245,21 @@ def test_the_live_puppet_follows_a_bone_turned_by_the_mouse(app: App) -> None:
     set_mode(app, "OBJECT")
     app.click(*app.field("show_overlay"))
     app.wait("bpy.context.scene.fleximo.show_overlay")
+
+
+def _beside(app: App, *pictures: Any) -> None:
+    """Keeps the camera's frame of each picture, side by side."""
+    _, (x, y), (width, height) = app.run(
+        f"import {MODULE}.overlay as overlay\n"
+        f"size = {MODULE}.shot.camera_of({TAKE})[0].size\n"
+        "inside = next(region for region in view.regions if region.type == 'WINDOW')\n"
+        "with bpy.context.temp_override(window=window, area=view, region=inside):\n"
+        "    placed = overlay.canvas_to_region(bpy.context, size)\n"
+        "result = [0, [inside.x + placed[0][3], inside.y + placed[1][3]], [n * placed[0][0] for n in size]]"
+    )
+    top, bottom = max(60, round(HEIGHT - y)), round(HEIGHT - y + height)
+    frames = [picture[top:bottom, round(x) : round(x + width)] for picture in pictures]
+    app.keep("skeleton_and_puppet", np.ascontiguousarray(np.hstack(frames)))
 
 
 # Draws the window after each of some poses, and after none; CPU ms of this thread for Blender's evaluation of the pose
@@ -319,22 +335,34 @@ def _frames_per_second(app: App) -> float:
 
 
 def test_the_draft_is_rendered_to_a_strip_and_seen(app: App) -> None:
-    app.run(f"{TAKE}.frame_end = 60; bpy.context.scene.frame_end = 80")
+    app.run("bpy.context.scene.frame_end = 140")
     app.show_panels("takes", "render")
     press(app, "render")
     pictures = f"__import__('{MODULE}.preview_picture', fromlist=['x']).icon()"
     app.wait(f"{pictures} or {TAKE}.video")
     app.picture("rendering", still=False)
     done(app, f"{TAKE}.video")
-    assert app.ask(STRIPS) == [[1, False, 60]]
+    assert app.ask(STRIPS) == [[1, False, 126]]
     place = app.region("preview")
     over(app, "sequencer", "Home")
     seen = []
-    for frame in (20, 70):
+    for frame in (20, 135):
         app.run(f"bpy.context.scene.frame_set({frame})")
         seen.append(cut(app.picture("strip" if frame == 20 else ""), place))
     assert (seen[0].max(axis=-1) - seen[0].min(axis=-1) > 60).mean() > 0.05, "the person in her blue shirt"
     assert changed(seen[0], seen[1]).mean() > 0.1, "past its end the video is not seen"
+
+
+def test_the_render_is_checked_and_its_worst_frame_found(app: App) -> None:
+    places = [app.region(area) for area in ("timeline", "sequencer")]
+    before = [share_of(cut(app.picture(), place), GREEN) for place in places]
+    app.show_panels("render")
+    press(app, "self_check")
+    done(app, f"{TAKE}.self_check")
+    over(app, "timeline", "alt+shift+Right")
+    assert app.ask("bpy.context.scene.frame_current") > 84, "a flat puppet waves but does not turn"
+    after = [share_of(cut(app.picture("checked"), place), GREEN) for place in places]
+    assert all(b > a + 0.001 for a, b in zip(before, after)), "drawn over timeline and sequencer"
 
 
 def test_changed_keys_are_marked_and_rendered_again(app: App) -> None:
@@ -356,6 +384,42 @@ def test_changed_keys_are_marked_and_rendered_again(app: App) -> None:
     press(app, "render_changed")
     done(app, "len(bpy.context.scene.sequence_editor.strips) == 2")
     assert app.ask("[s.mute for s in bpy.context.scene.sequence_editor.strips]") == [True, False]
+
+
+def test_a_marked_second_is_repaired(app: App) -> None:
+    take = TAKE.replace("[0]", "[1]")
+    app.run(
+        "bpy.ops.fleximo.duplicate_take(keep='all')\n"
+        f"take = {take}\n"
+        "take.engine, take.size, take.frame_end = 'mimicmotion', (64, 128), 36\n"
+        "bpy.ops.fleximo.fit_camera()\n"
+        f"import {MODULE}.offers as offers\n"
+        "lacks = offers.engine_named('mimicmotion').lacks\n"
+    )
+    if app.ask("list(lacks)"):
+        pytest.skip("the server has no stand-ins of MimicMotion's weights")
+    app.show_panels("render")
+    press(app, "render")
+    done(app, f"{take}.video")
+    press(app, "self_check")
+    done(app, f"{take}.self_check")
+    app.run("bpy.context.scene.frame_set(1)")
+    over(app, "timeline", "alt+shift+Left")
+    assert app.ask("any(marker.select for marker in bpy.context.scene.timeline_markers)"), (
+        "nobody is in made-up pictures"
+    )
+    rendered = app.ask(f"{take}.video")
+    press(app, "repair_second")
+    variants = f"__import__('{MODULE}.sequencer', fromlist=['x']).variants_of(bpy.context.scene, {take}.uid)"
+    done(app, f"len({variants}) == 4")
+    over(app, "timeline", "alt+shift+Down")
+    over(app, "timeline", "alt+shift+Down")
+    assert app.ask(f"[strip.mute for strip in {variants}]") == [True, False, True, True]
+    app.picture("variants")
+    press(app, "accept_variant")
+    done(app, f"not {variants}")
+    assert app.ask(f"{take}.video") != rendered
+    app.run("bpy.context.scene.fleximo.active = 0")
 
 
 def test_the_checklist_is_drawn_with_its_remedies(app: App) -> None:
