@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,12 +60,15 @@ def check_adapter(name: str, engine: str, size: tuple[int, int] | None, fps: Fra
         weights.bundle(bundle)
 
 
-def complete_job(job: RenderJob, name: str, progress: Progress = silent) -> Completed:
-    """`job` with the signal that the adapter `name` makes of its own; the photo's skeleton is the example."""
+def complete_job(job: RenderJob, name: str, progress: Progress = silent, folder: Path | None = None) -> Completed:
+    """`job` with the signal that the adapter `name` makes of its own; the photo's skeleton is the example.
+
+    In `folder` a stopped adapter finds what it has done.
+    """
     adapter = catalog.adapter(name)
     if adapter.load is None:
         return Completed(job)  # the fingers were projected with the body
-    model: Any = adapter.load(reference_of(job), seed=job.seed, progress=progress)
+    model: Any = adapter.load(reference_of(job), seed=job.seed, progress=progress, folder=folder)
     signal = model.complete(job.signal)
     return Completed(replace(job, signal=signal), model.bundles, tuple(model.notices))
 

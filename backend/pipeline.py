@@ -135,7 +135,7 @@ def animate(request: Request, folder: Path, progress: Progress = silent) -> Anim
         job = replace(shot.job(), retime=request.retime)
     drawn = 0.12 if request.adapter == "kinematic" else 0.4  # another video diffusion, of fewer frames a call
     with _timed(timings, "adapter"):
-        adapted = complete_job(job, request.adapter, share_of(progress, 0.12, drawn))
+        adapted = complete_job(job, request.adapter, share_of(progress, 0.12, drawn), folder / "adapter")
         job = adapted.job
     with _timed(timings, "render"):
         share = share_of(progress, drawn, 1.0)

@@ -24,7 +24,8 @@ from backend.models.adapter.motions import random_track  # noqa: E402
 from backend.models.adapter.pairs import draw_pair, frames_between, hand_boxes, handless  # noqa: E402
 from backend.models.adapter.sampling import Sampling  # noqa: E402
 from backend.models.mimicmotion.pictures import skeletons  # noqa: E402
-from fleximo import FleximoError, PoseTrack  # noqa: E402
+from backend.models.svd.unet import PoseUNet  # noqa: E402
+from fleximo import Cancelled, FleximoError, PoseTrack  # noqa: E402
 from fleximo.camera_fit import frame_photo  # noqa: E402
 from fleximo.layouts import FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND  # noqa: E402
 from fleximo.pose_track import PoseSignal  # noqa: E402
@@ -122,6 +123,105 @@ def test_more_frames_than_one_window_are_drawn() -> None:
     assert done.drawn_frames
 
 
+class Killed(BaseException):
+    """What kill -9 is to the process."""
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, errors: dict[int, BaseException]) -> list[int]:
+    """Lets the U-Net's calls of these numbers fail; returns the calls made."""
+    real, made = PoseUNet.forward, []
+
+    def forward(self: PoseUNet, *given: Any, **named: Any) -> Any:
+        made.append(len(made))
+        if made[-1] in errors:
+            raise errors[made[-1]]
+        return real(self, *given, **named)
+
+    monkeypatch.setattr(PoseUNet, "forward", forward)
+    return made
+
+
+def test_a_killed_drawing_goes_on_from_its_last_step_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal = PoseSignal(track())
+    slow = replace(QUICK, steps=3)
+    wanted = DiffusionAdapter(sampling=slow).complete(signal).drawn_frames
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        failing(patch, {5: Killed()})
+        DiffusionAdapter(sampling=slow, folder=tmp_path).complete(signal)
+    made = failing(monkeypatch, {})
+    assert DiffusionAdapter(sampling=slow, folder=tmp_path).complete(signal).drawn_frames == wanted
+    assert len(made) == 2, "two steps of two branches were done before"
+    assert DiffusionAdapter(sampling=slow, folder=tmp_path).complete(signal).drawn_frames == wanted
+    assert len(made) == 2, "what is finished is not drawn again"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter.json", "drawn.mkv", "memory.json"]
+
+
+def test_a_kill_while_decoding_costs_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from backend.models.adapter import sampling
+
+    signal = PoseSignal(track())
+    wanted = DiffusionAdapter(sampling=QUICK).complete(signal).drawn_frames
+
+    def decode(*_given: Any, **_named: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(sampling, "decode", decode)
+        DiffusionAdapter(sampling=QUICK, folder=tmp_path).complete(signal)
+    made = failing(monkeypatch, {})
+    assert DiffusionAdapter(sampling=QUICK, folder=tmp_path).complete(signal).drawn_frames == wanted
+    assert made == []
+
+
+def test_what_lies_there_of_another_drawing_or_damaged_is_never_used(tmp_path: Path) -> None:
+    quick = replace(QUICK, steps=1, guidance=1.0)
+    one, other = PoseSignal(track()), PoseSignal(track(seed=2))
+    DiffusionAdapter(sampling=quick, folder=tmp_path).complete(other)
+    wanted = DiffusionAdapter(sampling=quick).complete(one).drawn_frames
+    for damaged in ("", "drawn.mkv", "adapter.json", "memory.json"):
+        if damaged:
+            (tmp_path / damaged).write_bytes((tmp_path / damaged).read_bytes()[:-9])
+        assert DiffusionAdapter(sampling=quick, folder=tmp_path).complete(one).drawn_frames == wanted, damaged
+
+
+def test_memory_that_runs_out_changes_the_plan_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = PoseSignal(track())
+    wanted = DiffusionAdapter(sampling=QUICK).complete(signal).drawn_frames
+    with monkeypatch.context() as patch:
+        failing(patch, {1: torch.OutOfMemoryError("CUDA out of memory.")})
+        adapter = DiffusionAdapter(sampling=QUICK, folder=tmp_path)
+        assert adapter.complete(signal).drawn_frames == wanted
+    told = [notice for notice in adapter.notices if notice.code == "memory_stepped_down"]
+    assert len(told) == 1 and "only the network at work in memory" in told[0].message
+    again = DiffusionAdapter(sampling=QUICK, folder=tmp_path)
+    assert again.complete(signal).drawn_frames == wanted and told[0] in again.notices
+    monkeypatch.setattr("backend.models.adapter.complete.free_bytes", lambda _device: 1e6)
+    with pytest.raises(FleximoError) as error:
+        DiffusionAdapter(sampling=QUICK).complete(signal)
+    assert error.value.code == "not_enough_memory"
+
+
+def test_progress_rises_to_its_end_and_a_stop_is_heard_at_every_call() -> None:
+    told: list[float] = []
+    quick = replace(QUICK, decode_chunk=1, decode_overlap=0)
+    DiffusionAdapter(sampling=quick, progress=lambda at, _message="": told.append(at)).complete(PoseSignal(track()))
+    assert told == sorted(told) and told[-1] == 1.0 and max(np.diff(told)) <= 0.35
+
+    for call in (1, 3, 6, len(told) - 1):
+        left = [call]
+
+        def progress(_fraction: float, _message: str = "", left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            DiffusionAdapter(sampling=quick, progress=progress).complete(PoseSignal(track()))
+        assert left == [0]
+
+
 def test_the_photos_own_hands_are_the_example(tmp_path: Path) -> None:
     signal, mine, other = PoseSignal(track()), track(1, seed=7), track(1, seed=8)
     adapter = DiffusionAdapter(mine, sampling=QUICK)
@@ -141,11 +241,14 @@ def test_red_and_blue_of_the_papers_weights_are_put_right(
     def answer(*given: Any, **named: Any) -> Any:
         return torch.zeros(4, 4, 16, 8)
 
-    def told(networks: Any, bodies: Any, shown: Any, convention: Any, generator: Any) -> Any:
-        seen.append((bodies.copy(), shown.copy()))
-        return None
+    def signed(picture: Any) -> Any:
+        seen.append(picture[0].copy())
+        return torch.zeros(1, 3, 128, 64)
 
-    monkeypatch.setattr(sampling, "_conditioning", told)
+    monkeypatch.setattr(sampling, "to_signed", signed)
+    for name in ("embed", "encode"):
+        monkeypatch.setattr(sampling, name, lambda *_: torch.zeros(1))
+    monkeypatch.setattr(sampling, "pose_features", lambda _net, given: (seen.append(given.copy()), torch.zeros(1))[1])
     monkeypatch.setattr(sampling, "sample", answer)
     monkeypatch.setattr(sampling, "decode", lambda *_given, **_named: [torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1)])
 
@@ -160,7 +263,7 @@ def test_red_and_blue_of_the_papers_weights_are_put_right(
     for convention in (Convention(), PAPER):
         drawn = sampling.draw_hands(Nothing(), pair.body, (pair.body[0], pair.full[0]), convention, QUICK)
         assert drawn[0, 0, 0].tolist() == ([255, 128, 0], [0, 128, 255])[convention.swapped]
-    (body, shown), (paper_body, paper_shown) = seen
+    shown, body, paper_shown, paper_body = seen
     assert np.array_equal(body, paper_body), "the condition is drawn alike"
     assert np.array_equal(shown, pair.full[0]) and np.array_equal(paper_shown, pair.full[0][..., ::-1])
     assert DiffusionAdapter()._networks.convention == PAPER, "weights that tell nothing are the paper's"

@@ -1,12 +1,14 @@
 """The stage: a `SkeletonAdapter` that draws the hands of a signal. The face and everything else stay as they are.
 
-Knows tracks, pictures and settings; the arithmetic is `sampling`.
+Knows tracks, pictures, memory plans and the folder that a stopped drawing goes on from; the arithmetic is `sampling`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from backend.diffusion.checkpoint import Checkpoints
+from backend.diffusion.devices import DTYPES, free_bytes
+from backend.diffusion.ladder import carry_out, recall, record, thriftier
 from backend.diffusion.pace import Pace
 from backend.drawing import MIMICMOTION, Style, draw_track
 from backend.media import VideoWriter
-from backend.models.adapter.convention import Convention
 from backend.models.adapter.networks import AdapterNetworks
 from backend.models.adapter.pairs import HANDS, handless
-from backend.models.adapter.sampling import Sampling, draw_hands
-from backend.models.svd.sampler import Watch
+from backend.models.adapter.sampling import Drawing, Sampling
+from backend.models.svd.memory import MemoryPlan, NetworkCosts, given_up, plan_memory, step_down
 from backend.stages import Progress, silent
 from backend.weights import Bundle
 from fleximo.errors import FleximoError, Notice
+from fleximo.files import canonical_json, read_json, write_atomic, write_json
+from fleximo.job import blob_digest
 from fleximo.layouts import FACE, WHOLEBODY_128
 from fleximo.pose_track import PoseSignal, PoseTrack
 
@@ -32,7 +38,8 @@ __all__ = ["DiffusionAdapter"]
 
 Pictures = npt.NDArray[np.uint8]
 
-_DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+_DRAWN = "drawn.mkv"  # the finished skeleton, lossless
+_CLAIM = "adapter.json"  # whose the folder is, and the sum of the finished skeleton
 
 
 class DiffusionAdapter:
@@ -40,7 +47,8 @@ class DiffusionAdapter:
 
     `reference` (one frame of 128 points on the canvas) is the skeleton of the photo's person; without it, or where it
     has no hands, the signal's own frame with the surest hands shows what hands look like. Of what the networks draw
-    only what a hand can reach is taken, unless `whole`: limbs and face are known exactly.
+    only what a hand can reach is taken, unless `whole`: limbs and face are known exactly. With a `folder`, what is
+    stopped goes on from its last step with the same bits, and what is finished is not drawn again.
     """
 
     name = "diffusion"
@@ -56,14 +64,15 @@ class DiffusionAdapter:
         device: str | None = None,
         precision: str | None = None,
         progress: Progress = silent,
+        folder: Path | None = None,
     ) -> None:
         self.notices: list[Notice] = []
         self._reference = reference
         self._sampling = replace(sampling or Sampling(), seed=seed)
         self._whole, self._face = whole, face
-        self._progress = progress
-        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._networks = AdapterNetworks(where, _DTYPES[precision or ("fp16" if where.type == "cuda" else "fp32")])
+        self._progress, self._folder = progress, folder
+        where = torch.device(device or ("cuda:0" if torch.cuda.is_available() else "cpu"))
+        self._networks = AdapterNetworks(where, DTYPES[precision or ("fp16" if where.type == "cuda" else "fp32")])
 
     @property
     def bundles(self) -> tuple[Bundle, ...]:
@@ -73,10 +82,10 @@ class DiffusionAdapter:
     def complete(self, signal: PoseSignal) -> PoseSignal:
         """`signal` with drawn frames, in the order of channels that video models are given.
 
-        Raises `FleximoError`: `weights_missing`, `weights_mismatch`, `invalid_size`, `invalid_signal`; `Cancelled`
-        within one call of a network.
+        Raises `FleximoError`: `weights_missing`, `weights_mismatch`, `invalid_size`, `invalid_signal`,
+        `not_enough_memory`, `out_of_memory`; `Cancelled` within one call of a network.
         """
-        track, convention = signal.track, self._networks.convention
+        track = signal.track
         if track.layout is not WHOLEBODY_128 or not len(track):
             raise FleximoError(
                 f"The adapter needs frames of the layout {WHOLEBODY_128.name}; {len(track)} of {track.layout.name} "
@@ -85,16 +94,13 @@ class DiffusionAdapter:
             )
         self.notices = []
         reference = self._shown(track)
-        style = convention.drawing()
-        bare = replace(style, hands=False)
-        body = _drawn(track, bare)
-        pair = (_drawn(reference, bare)[0], _drawn(reference, style)[0])
-        found = draw_hands(self._networks, body, pair, convention, self._sampling, self._watch(len(track), convention))
-        pictures = found if self._whole else np.where(handless(track)[..., None], found, body)
-        if self._face:
-            pictures = np.maximum(pictures, _drawn(_face_alone(track), MIMICMOTION))
+        key = self._key(track, reference)
+        drawn = self._claimed(key)
+        if drawn is None:
+            drawn = _lossless(self._pictures(track, reference, key), track)
+            self._keep(drawn, key)
         self._progress(1.0, "hands drawn")
-        return replace(signal, drawn_frames=_lossless(pictures, track))
+        return replace(signal, drawn_frames=drawn)
 
     def _shown(self, track: PoseTrack) -> PoseTrack:
         """One frame of a skeleton with hands."""
@@ -114,17 +120,111 @@ class DiffusionAdapter:
         )
         return track[slice(frame, frame + 1)]
 
-    def _watch(self, frames: int, convention: Convention) -> Watch:
-        plan = self._sampling.plan(1 + frames, convention.frames)
-        pace = Pace(self._progress, plan.cost)
-        pending = [0]
+    def _pictures(self, track: PoseTrack, reference: PoseTrack, key: str) -> Pictures:
+        """(n,H,W,3) the skeleton with drawn hands."""
+        style = self._networks.convention.drawing()
+        bare = replace(style, hands=False)
+        body = _drawn(track, bare)
+        pair = (_drawn(reference, bare)[0], _drawn(reference, style)[0])
+        found = self._drawn_hands(body, pair, key)
+        pictures = found if self._whole else np.where(handless(track)[..., None], found, body)
+        return np.maximum(pictures, _drawn(_face_alone(track), MIMICMOTION)) if self._face else pictures
 
-        def before(step: int, _window: int, count: int) -> None:
-            pace.did(pending[0])
-            pending[0] = count
-            pace.next(f"drawing hands, step {step + 1} of {plan.steps}")
+    def _drawn_hands(self, body: Pictures, pair: tuple[Pictures, Pictures], key: str) -> Pictures:
+        """What the networks draw, on a memory plan that is kept beside the checkpoints."""
+        networks, folder = self._networks, self._folder
+        found = recall(folder, MemoryPlan)
+        plan, told = found if found is not None else (self._plan(body), [])
+        record(folder, plan, told)
 
-        return Watch(before_call=before)
+        def begin(plan: MemoryPlan) -> Drawing:
+            checkpoints = None if folder is None else Checkpoints(folder, key)
+            calls = self._sampling.plan(1 + len(body), networks.convention.frames)
+            unit = networks.costs.decode_flops_cell / networks.costs.unet_flops_cell
+            pace = Pace(self._progress, calls.cost + unit * len(body))
+            return Drawing(networks, body, pair, networks.convention, self._sampling, plan, checkpoints, pace, unit)
+
+        def lower(plan: MemoryPlan, stage: str) -> MemoryPlan:
+            nonlocal told
+            after = step_down(plan, stage, smaller_window=False)
+            words = {} if after is None else given_up(plan, after)
+            remedy = "Choose a smaller size, or the kinematic adapter."
+            plan, told = thriftier(plan, after, stage, words, told, device=networks.device.type, remedy=remedy)
+            record(folder, plan, told)
+            return plan
+
+        try:
+            return carry_out(plan, begin, lower, networks, first_stage="look")
+        finally:
+            self.notices += told
+            networks.drop()  # the video model comes next, and needs the memory
+
+    def _plan(self, body: Pictures) -> MemoryPlan:
+        networks = self._networks
+        return plan_memory(
+            _costs(networks),
+            free=free_bytes(networks.device),
+            size=(body.shape[2], body.shape[1]),
+            frames=1 + len(body),
+            window=networks.convention.frames,
+            chunk=self._sampling.decode_chunk,
+            bytes_per_value=networks.dtype.itemsize,
+        )
+
+    def _key(self, track: PoseTrack, reference: PoseTrack) -> str:
+        """Names everything that decides the pictures, on one stack."""
+        networks = self._networks
+        document = {
+            "track": _digest(track),
+            "reference": _digest(reference),
+            "sampling": asdict(self._sampling),
+            "whole": self._whole,
+            "face": self._face,
+            "convention": asdict(networks.convention),
+            "weights": networks.sums,
+            "precision": str(networks.dtype),
+            "device": networks.device.type,
+            "torch": torch.__version__,
+        }
+        return hashlib.sha256(canonical_json(document)).hexdigest()
+
+    def _claimed(self, key: str) -> bytes | None:
+        """Makes the folder this drawing's; gives what was finished there of the very same, throws away all else."""
+        if self._folder is None:
+            return None
+        try:
+            told = read_json(self._folder / _CLAIM)
+            drawn = (self._folder / _DRAWN).read_bytes() if "drawn" in told else None
+        except (FleximoError, OSError, TypeError):
+            told, drawn = {}, None
+        if told.get("key") != key:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            write_json(self._folder / _CLAIM, {"key": key})
+            return None
+        if drawn is None or told["drawn"] != blob_digest(drawn):
+            return None
+        found = recall(self._folder, MemoryPlan)
+        self.notices += [] if found is None else found[1]
+        return drawn
+
+    def _keep(self, drawn: bytes, key: str) -> None:
+        """The finished pictures stay; the checkpoints have done their work."""
+        if self._folder is None:
+            return
+        write_atomic(self._folder / _DRAWN, drawn)
+        write_json(self._folder / _CLAIM, {"key": key, "drawn": blob_digest(drawn)})
+        Checkpoints(self._folder, key).clear()
+
+
+def _costs(networks: AdapterNetworks) -> NetworkCosts:
+    """As a plan counts them, which takes the decoder to run in the precision of the others."""
+    wider = 2 if networks.dtype == torch.float16 else 1  # the VAE's encoder would overflow, see `SvdNetworks.vae`
+    return replace(networks.costs, decode_cell=wider * networks.costs.decode_cell)
+
+
+def _digest(track: PoseTrack) -> str:
+    told = repr((track.size, str(track.fps), track.layout.name, track.points_px.shape)).encode()
+    return hashlib.sha256(told + track.points_px.tobytes() + track.confidence.tobytes()).hexdigest()
 
 
 def _drawn(track: PoseTrack, style: Style) -> Pictures:

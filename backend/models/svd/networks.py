@@ -47,7 +47,8 @@ class SvdNetworks:
         config = read_config(file)
         with described_by(file):
             made = make_scheduler(1, config=config)
-            made.step(torch.zeros(1), made.timesteps[0], torch.zeros(1))  # only a step looks at all of them
+            first, nothing = made.timesteps[0], torch.zeros(1)
+            made.step(made.scale_model_input(nothing, first), first, nothing)  # only a step looks at all of them
         return config
 
     def vae(self, dtype: torch.dtype | None = None) -> Any:
