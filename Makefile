@@ -8,7 +8,7 @@ FIND_PYTHON = for p in "$(PYTHON)" python3.11 python3.12 python3 python; do \
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-core test-backend test-quality test-blender test-application test-window lint bench bench-gpu moves-sheet addon clean
+.PHONY: demo test test-core test-backend test-quality test-blender test-application test-window guide-pictures lint bench bench-gpu moves-sheet addon clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -45,6 +45,10 @@ test-application: $(VENV)/installed-test
 # Needs the application itself, Xvfb, xdotool and ImageMagick; says so where they are not there.
 test-window: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/blender/run_in_window.py build/window
+
+# What the user guide shows, from the last run of the window tests.
+guide-pictures: $(VENV)/installed-test
+	$(BIN)/python tests/blender/guide_pictures.py build/window
 
 test-quality: $(VENV)/installed-test
 	$(PYTEST) tests/quality
