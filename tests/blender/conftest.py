@@ -36,6 +36,8 @@ PEOPLE = ROOT / "tests" / "data" / "people"
 MODULE = "bl_ext.user_default.fleximo"
 FINISHED: set[str] = set()  # the classes of the operators that have done their work in this process
 LAST = "test_every_operator_has_done_its_work"
+# Scripts need packages that Blender's Python lacks.
+collect_ignore = [path.name for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("test_")]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
