@@ -48,6 +48,7 @@ def draw_rig(layout: Any, take: Any, state: Any) -> None:
     armature = take.armature
     if armature is None or not body.can_have_body(armature):
         return
+    layout.use_property_split = False  # names stand on the switches themselves
     row = layout.row(align=True)
     row.prop(take, "show_body", toggle=True, icon="OUTLINER_OB_MESH")
     row.prop(armature.data, "show_bone_custom_shapes", text="Shapes", toggle=True, icon="MESH_CIRCLE")
