@@ -55,12 +55,13 @@ def estimate_s(engine: str, quality: str, size: tuple[int, int], frames: int) ->
     return None if seconds is None else seconds * frames * _megapixels(size)
 
 
-def sentence(engine: str, quality: str, size: tuple[int, int], frames: int) -> str:
-    """What the panel says before the start."""
-    seconds = estimate_s(engine, quality, size, frames)
+def sentence(engine: str, quality: str, size: tuple[int, int], frames: int, *, refine: bool = False) -> str:
+    """What the panel says before the start; `refine`: everything is rendered twice."""
+    seconds = estimate_s(engine, quality, size, frames * 2 if refine else frames)
+    shown = f"{frames} frames{', rendered twice' if refine else ''}"
     if seconds is None:
-        return f"{frames} frames; how long they take is known after the first render."
-    return f"{frames} frames, about {_told(seconds)} as the last render went."
+        return f"{shown}; how long they take is known after the first render."
+    return f"{shown}, about {_told(seconds)} as the last render went."
 
 
 def _told(seconds: float) -> str:

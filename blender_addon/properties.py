@@ -191,6 +191,7 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
         name="Photo",
         description="A picture of the person: JPEG, PNG or WebP",
         subtype="FILE_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
         update=lambda take, _context: forget_person(take),
     )
     person: bpy.props.StringProperty(description="The person found in the photo, as JSON")
@@ -269,14 +270,35 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
         items=_RESCALE,
         update=lambda take, _context: forget_fit(take),
     )
+    refine: bpy.props.BoolProperty(
+        name="Refine",
+        description="Look at the finished video, fit the pose seen in it to the photo, and render once more. Kept only "
+        "if the person does better what was asked. Takes at least twice as long",
+    )
+    refinement: bpy.props.StringProperty(description="What refining brought to the last render, in a sentence")
+    order: bpy.props.StringProperty(
+        description="The render that the server was asked for, until it has landed, as JSON"
+    )
     job: bpy.props.StringProperty(description="The id of the last render job")
     master: bpy.props.StringProperty(
-        name="Master", description="The lossless video of the last render", subtype="FILE_PATH"
+        name="Master",
+        description="The lossless video of the last render",
+        subtype="FILE_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     )
     master_digest: bpy.props.StringProperty(description="sha256 of the master, by which the server knows the render")
-    track: bpy.props.StringProperty(description="The pose track of the last render", subtype="FILE_PATH")
+    track: bpy.props.StringProperty(
+        description="The pose track of the last render",
+        subtype="FILE_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+    )
     rendered_with: bpy.props.StringProperty(description="Digest of all that the last render saw beside the motion")
-    video: bpy.props.StringProperty(name="Video", description="The video of the last render", subtype="FILE_PATH")
+    video: bpy.props.StringProperty(
+        name="Video",
+        description="The video of the last render",
+        subtype="FILE_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+    )
     marks: bpy.props.StringProperty(description="Frames that deserve a look, as JSON")
     self_check: bpy.props.StringProperty(description="How far the last render is from what was asked, as JSON")
     tried_seed: bpy.props.IntProperty(description="The highest seed that a range was rendered again with")
@@ -299,6 +321,20 @@ class FLEXIMO_PG_scene(bpy.types.PropertyGroup):
         name="Skeleton",
         description="Show over the photo, seen through the take's camera, the skeleton that the video model will see",
         default=True,
+    )
+    show_trails: bpy.props.BoolProperty(
+        name="Trails and Ghosts",
+        description="Show where hands, feet, head and hips go, and the body some frames before and after",
+        default=False,
+    )
+    trail_frames: bpy.props.IntProperty(
+        name="Trail", description="Frames of the trails before and after the current one", default=16, min=1, max=240
+    )
+    ghosts: bpy.props.IntProperty(
+        name="Ghosts", description="How many before and how many after the current frame", default=2, min=0, max=12
+    )
+    ghost_step: bpy.props.IntProperty(
+        name="Step", description="Frames from one ghost to the next", default=8, min=1, max=100
     )
     body_file: bpy.props.StringProperty(
         description="The body of the user's own that stands in for the mannequin", options={"HIDDEN"}
@@ -396,7 +432,7 @@ _OF_PHOTO = (
     "fitted_camera",
     "show_body",
 )
-_OF_RENDER = ("engine", "quality", "size", "rescale")
+_OF_RENDER = ("engine", "quality", "size", "rescale", "refine")
 
 
 def duplicate_take(scene: Any, source: Any, *, motion: bool, photo: bool) -> Any:

@@ -19,7 +19,7 @@ from . import (
     shortcuts,
     timeline_marks,
 )
-from .operators import base
+from .operators import base, orders
 
 __all__ = ["register", "unregister"]
 
@@ -40,12 +40,14 @@ def register() -> None:
         foreign_rig.attach()
         _undo.append(base.close_session)
         base.open_session()
+        _undo.append(orders.close_orders)
+        orders.open_orders()
         _undo.append(overlay.close_overlay)
         overlay.open_overlay()
-        _undo.append(timeline_marks.close_marks)
-        timeline_marks.open_marks()
         _undo.append(body.close_bodies)
         body.open_bodies()
+        _undo.append(timeline_marks.close_marks)
+        timeline_marks.open_marks()
         _undo.append(shortcuts.close_shortcuts)
         shortcuts.open_shortcuts()
         _undo.append(preview_picture.close_pictures)

@@ -9,10 +9,10 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fleximo.camera import Framing
 from fleximo.client import Client, JobStatus
@@ -23,6 +23,7 @@ from fleximo.job import RenderJob
 from fleximo.motion import Motion
 from fleximo.person import Person
 from fleximo.plan import MotionPlan
+from fleximo.pose_track import PoseTrack
 from fleximo.self_check import SelfCheck
 
 from . import server_process
@@ -30,12 +31,16 @@ from .session import Report
 
 __all__ = [
     "Greeting",
+    "Order",
     "Rendered",
     "changing",
+    "collect",
     "cut_puppet",
     "detect",
     "greeting",
+    "is_seeded",
     "motion",
+    "order",
     "plan",
     "render",
     "self_check",
@@ -44,6 +49,7 @@ __all__ = [
 ]
 
 _ASK_EVERY_S = 0.2
+_ASK_QUEUED_S = 1.0  # while others are before it
 _LOOK_EVERY_S = 1.0  # at the picture of a render
 _PATIENCE_S = 30.0  # without an answer of the server
 _START_S = 60.0
@@ -51,6 +57,7 @@ _DOWNLOAD_SHARE = 0.05  # of the progress bar, at its end
 
 Points = Mapping[str, tuple[float, float] | None]  # key point -> px of the photo, None: not in it
 Waiting = Generator[None, None, JobStatus]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -64,9 +71,22 @@ class Rendered:
     master: Path
     track: Path  # what the engine saw, to find later what changed
     told: str  # what was rendered, for the user
-    rendered: int  # frames that were rendered, not copied
+    rendered: int  # frames that were rendered, not copied, of all passes together
     seconds: float  # how long the server took for them; 0: not known
     ranges: tuple[tuple[int, int], ...] = ()  # which frames [start, stop) were rendered; none: all
+    refinement: str = ""  # what refining brought, in a sentence; empty where it was not asked for
+
+
+@dataclass(frozen=True)
+class Order:
+    """A render that the server was asked for: all that is needed to fetch it, also after a new start of Blender."""
+
+    job: str  # the server's id
+    path: Path  # of its files, without their endings; the pose track lies there already
+
+    @property
+    def track(self) -> Path:
+        return self.path.with_suffix(".pose_track.npz")
 
 
 @dataclass(frozen=True)
@@ -89,6 +109,12 @@ def greeting(folder: Path) -> Greeting:
     return Greeting(version, f"{client.address.host}:{client.address.port}", client.offer())
 
 
+def is_seeded(folder: Path, engine: str) -> bool:
+    """Whether another seed gives another picture by that engine; True for one that the server does not tell of."""
+    rows = _connect(folder).models()
+    return all(row.get("seeded", True) for row in rows if row["stage"] == "video" and row["name"] == engine)
+
+
 def _connect(folder: Path) -> Client:
     try:
         return Client.from_data_folder(folder)
@@ -96,6 +122,28 @@ def _connect(folder: Path) -> Client:
         if error.code != "server_not_running":
             raise
         raise FleximoError(error.message, code=error.code, remedy="Press Start in the panel Server.") from None
+
+
+def _asked(folder: Path, ask: Callable[[Client], Answer], report: Report) -> Generator[None, None, Answer]:
+    """The answer of `ask`, asked again where a server that has ended is being started again."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return ask(_connect(folder))
+        except FleximoError as error:
+            if error.code != "server_not_running" or time.monotonic() > deadline or not _has_address(folder):
+                raise
+        report(0.0, "Waiting for the server")
+        yield
+
+
+def _has_address(folder: Path) -> bool:
+    """Whether a server is named there: one that ended by itself takes its name away."""
+    try:
+        ServerAddress.read(folder)
+    except FleximoError:
+        return False
+    return True
 
 
 class _Onlooker:
@@ -124,7 +172,6 @@ class _Onlooker:
 
 
 def _ended(
-    client: Client,
     folder: Path,
     job: str,
     report: Report,
@@ -136,17 +183,22 @@ def _ended(
 
     Goes on if the server is started again meanwhile. Returns the job done; raises its error.
     """
+    client: Client | None = None
     deadline = time.monotonic() + _PATIENCE_S
-    asked = -_ASK_EVERY_S
+    ask_at = 0.0
     cancelled = False
     while True:
         try:
+            if report.leaving:
+                raise Cancelled
+            if client is None:
+                client = _connect(folder)
             if report.stopping and not cancelled:
                 client.cancel(job)
-                cancelled = True
-            if time.monotonic() - asked >= _ASK_EVERY_S:
-                asked = time.monotonic()
+                cancelled, ask_at = True, 0.0
+            if time.monotonic() >= ask_at:
                 status = client.job(job)
+                ask_at = time.monotonic() + (_ASK_QUEUED_S if status.position else _ASK_EVERY_S)
                 deadline = time.monotonic() + _PATIENCE_S
                 if status.ended:
                     return _done(status)
@@ -157,10 +209,7 @@ def _ended(
         except FleximoError as error:
             if error.code != "server_not_running" or time.monotonic() > deadline:
                 raise
-            try:
-                client = _connect(folder)
-            except FleximoError:
-                asked = time.monotonic()
+            client = None  # it may have been started again, at another port
         yield
 
 
@@ -198,7 +247,7 @@ def detect(
     request = {"kind": "detect", "photo": client.upload(photo), "points": marks, "choose": choose}
     known = {"stature_m": stature_m, "lens_degrees": lens_degrees}
     client.submit(request | {name: value for name, value in known.items() if value is not None}, job)
-    yield from _ended(client, folder, job, report, share=1.0)
+    yield from _ended(folder, job, report, share=1.0)
     return Person.from_json(json.loads(client.result(job)))
 
 
@@ -209,7 +258,7 @@ def plan(folder: Path, text: str, planner: str, motion_model: str, report: Repor
     client = _connect(folder)
     job = str(uuid.uuid4())
     client.submit({"kind": "plan", "text": text, "planner": planner, "motion_model": motion_model}, job)
-    yield from _ended(client, folder, job, report, share=1.0)
+    yield from _ended(folder, job, report, share=1.0)
     return MotionPlan.from_json(json.loads(client.result(job)))
 
 
@@ -231,7 +280,7 @@ def motion(
     by = {"motion_model": model, "motion_settings": dict(settings)}
     document = replace(plan, notices=()).to_json()
     client.submit({"kind": "motion", "plan": document, "fps": fps, **by}, job)
-    yield from _ended(client, folder, job, report, share, begin=begin)
+    yield from _ended(folder, job, report, share, begin=begin)
     client = _connect(folder)
     played = MotionPlan.from_json(json.loads(client.result(job, "plan")))
     return Motion.from_bytes(client.result(job, "motion")), played.notices
@@ -246,7 +295,7 @@ def cut_puppet(
     client = _connect(folder)
     job = str(uuid.uuid4())
     client.submit(client.puppet_request(photo, person, framing), job)
-    yield from _ended(client, folder, job, report, share=1.0)
+    yield from _ended(folder, job, report, share=1.0)
     return client.result(job)
 
 
@@ -258,64 +307,105 @@ def changing(job: RenderJob, window: tuple[int, int], master_digest: str) -> Ren
 def render(
     folder: Path, job: RenderJob, target: Path, stem: str, label: str, report: Report, *, or_whole: bool = True
 ) -> Generator[None, None, Rendered]:
-    """Renders `job` and saves video, master and pose track as the next version of `stem` in `target`.
+    """Renders `job` and saves video, master and pose track as the next version of `stem` in `target`."""
+    placed = yield from order(folder, job, target, stem, label, report, or_whole=or_whole)
+    return (yield from collect(folder, placed, report))
 
-    Where the server no longer has the render that `job` changes, the whole is rendered, unless `or_whole` is False.
+
+def order(
+    folder: Path,
+    job: RenderJob,
+    target: Path,
+    stem: str,
+    label: str,
+    report: Report,
+    *,
+    or_whole: bool = True,
+    refine: bool = False,
+) -> Generator[None, None, Order]:
+    """Asks the server for `job`, whose files shall be the next version of `stem` in `target`; saves its pose track.
+
+    Where the server no longer has the render that `job` changes, the whole is asked for, unless `or_whole` is False.
+    `refine` is for whole renders; a change is not refined.
     """
     report(0.0, "Sending the take")
     yield
-    client = _connect(folder)
+    placed = Order(str(uuid.uuid4()), target / next_version(target, stem))
+    write_atomic(placed.track, job.signal.track.to_bytes())
+
+    def submit(client: Client) -> None:
+        try:
+            client.submit_render(job, placed.job, label, refine=int(refine and job.window is None))
+        except FleximoError as error:
+            if job.previous is None or error.code != "unknown_previous" or not or_whole:
+                raise
+            whole = replace(job, window=None, previous=None)
+            client.submit_render(whole, placed.job, label, refine=int(refine))
+
     try:
-        job_id = _submitted(client, job, label)
-    except FleximoError as error:
-        if job.previous is None or error.code != "unknown_previous" or not or_whole:
-            raise
-        job = replace(job, window=None, previous=None)
-        job_id = _submitted(client, job, label)
+        yield from _asked(folder, submit, report)
+    except BaseException:
+        placed.track.unlink()
+        raise
+    return placed
+
+
+def collect(folder: Path, placed: Order, report: Report) -> Generator[None, None, Rendered]:
+    """Waits for a render that was asked for and saves its video and master beside its pose track."""
     onlooker = _Onlooker(report)
-    done = yield from _ended(client, folder, job_id, report, 1.0 - _DOWNLOAD_SHARE, onlooker)
-    seconds = onlooker.seconds
-    report(1.0 - _DOWNLOAD_SHARE, "Fetching the video")
+    try:
+        done = yield from _ended(folder, placed.job, report, 1.0 - _DOWNLOAD_SHARE, onlooker)
+    except Cancelled:
+        if not report.leaving:
+            placed.track.unlink(missing_ok=True)
+        raise
+    report.tell(1.0 - _DOWNLOAD_SHARE, "Fetching the video")
     yield
-    client = _connect(folder)
-    path = target / next_version(target, stem)
-    track = job.signal.track
-    write_atomic(path.with_suffix(".pose_track.npz"), track.to_bytes())
-    master = client.download(job_id, path.with_suffix(".mkv"), "master")
-    video = client.download(job_id, path.with_suffix(".mp4"), "video")
-    saved = path.with_suffix(".pose_track.npz")
-    document = json.loads(client.result(job_id, "report"))
-    count, told = _of_report(document, len(track))
+    master, video = placed.path.with_suffix(".mkv"), placed.path.with_suffix(".mp4")
+
+    def fetch(client: Client) -> dict[str, Any]:
+        client.download(placed.job, master, "master")
+        client.download(placed.job, video, "video")
+        document: dict[str, Any] = json.loads(client.result(placed.job, "report"))
+        return document
+
+    document = yield from _asked(folder, fetch, report)
+    frames = len(PoseTrack.load(placed.track))
     ranges = tuple((start, stop) for start, stop in document.get("ranges", ()))
-    return Rendered(job_id, done.files["master"], len(track), video, master, saved, told, count, seconds, ranges)
+    count, told = _of_report(document, frames)
+    refinement = _said(document, _REFINED)
+    digest, seconds = done.files["master"], onlooker.seconds
+    return Rendered(placed.job, digest, frames, video, master, placed.track, told, count, seconds, ranges, refinement)
 
 
-def self_check(folder: Path, render_job: str, every: int, report: Report) -> Generator[None, None, SelfCheck]:
+_TOLD = ("rendered_whole", "drawn_wider", "border_shows", "rendered_alone")  # notices of what was rendered
+_REFINED = ("refined", "not_refined", "refined_nobody")
+
+
+def _of_report(document: Mapping[str, Any], frames: int) -> tuple[int, str]:
+    """How many frames were rendered of a clip of `frames`, in all passes, and what is to be told of it."""
+    count = sum(stop - start for start, stop in document.get("ranges", [])) or frames
+    said = " ".join(each for each in (_said(document, _TOLD), _said(document, _REFINED)) if each)
+    shown = f"{count} of {frames}" if count < frames else f"{frames}"
+    renders = 1 + len(document.get("refinement", ()))
+    return count * renders, f"{said} {shown} frames rendered:".strip()
+
+
+def _said(document: Mapping[str, Any], codes: Collection[str]) -> str:
+    """The sentences of a report's notices of these codes."""
+    return " ".join(notice["message"] for notice in document.get("notices", ()) if notice["code"] in codes)
+
+
+def self_check(folder: Path, render: str, every: int, report: Report) -> Generator[None, None, SelfCheck]:
     """How far the frames of a finished render are from what was asked for; of every n-th one, 0: as is usual."""
     report(0.0, "Asking the server")
     yield
     client = _connect(folder)
     job = str(uuid.uuid4())
-    client.submit({"kind": "check", "job": render_job, "every": every or None}, job)
-    yield from _ended(client, folder, job, report, share=1.0)
-    return SelfCheck.from_json(json.loads(_connect(folder).result(job)))
-
-
-_TOLD = ("rendered_whole", "drawn_wider", "border_shows", "rendered_alone")  # notices of what was rendered
-
-
-def _of_report(document: Mapping[str, Any], frames: int) -> tuple[int, str]:
-    """How many frames were rendered of a clip of `frames`, and what is to be told of it."""
-    count = sum(stop - start for start, stop in document.get("ranges", [])) or frames
-    said = [f"{notice['message']} " for notice in document.get("notices", []) if notice["code"] in _TOLD]
-    shown = f"{count} of {frames}" if count < frames else f"{frames}"
-    return count, f"{''.join(said)}{shown} frames rendered:"
-
-
-def _submitted(client: Client, job: RenderJob, label: str) -> str:
-    job_id = str(uuid.uuid4())
-    client.submit_render(job, job_id, label)
-    return job_id
+    client.submit({"kind": "check", "job": render, "every": every or None}, job)
+    yield from _ended(folder, job, report, share=1.0)
+    client = _connect(folder)
+    return SelfCheck.from_json(json.loads(client.result(job)))
 
 
 def next_version(folder: Path, stem: str) -> str:

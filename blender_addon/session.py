@@ -13,6 +13,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from fleximo.errors import Cancelled, FleximoError
 __all__ = [
     "Done",
     "Failed",
+    "Kept",
     "Message",
     "Picture",
     "Progress",
@@ -73,22 +75,35 @@ class Picture:
     content: bytes
 
 
-Message = Progress | Done | Failed | Picture
+@dataclass(frozen=True)
+class Kept:
+    """What a task wants kept in the file while it waits."""
+
+    key: str
+    value: Any
+
+
+Message = Progress | Done | Failed | Picture | Kept
 
 
 class Report:
     """Given to a task's work: called with (fraction, text) it tells progress, and stops the work if asked to."""
 
-    def __init__(self, key: str, outbox: queue.SimpleQueue[Message], stop: threading.Event) -> None:
-        self._key, self._outbox, self._stop = key, outbox, stop
+    def __init__(self, task: Task, outbox: queue.SimpleQueue[Message]) -> None:
+        self._key, self._outbox, self._stop, self._left = task.key, outbox, task.stop, task.left
 
     @property
     def stopping(self) -> bool:
         """Whether the user asked to stop."""
         return self._stop.is_set()
 
+    @property
+    def leaving(self) -> bool:
+        """Whether Blender waits no longer, and what the server does for it shall go on."""
+        return self._left.is_set()
+
     def __call__(self, fraction: float, text: str = "", /) -> None:
-        if self._stop.is_set():
+        if self.stopping or self.leaving:
             raise Cancelled
         self.tell(fraction, text)
 
@@ -99,6 +114,10 @@ class Report:
     def picture(self, content: bytes) -> None:
         """Shows a JPEG beside the progress."""
         self._outbox.put(Picture(self._key, content))
+
+    def keep(self, value: Any) -> None:
+        """Has `value` kept in the file; from now on the task is left, not stopped, when Blender is closed."""
+        self._outbox.put(Kept(self._key, value))
 
 
 Work = Callable[[Report], Generator[None, None, Any]]
@@ -114,15 +133,20 @@ class Task:
     closed, and undo in their `finally` what they began.
     """
 
-    kind: str  # one task of a kind runs at a time
+    kind: str  # one task of a kind runs at a time for each thing that it is about
     title: str  # for the panel: "Rendering Take 1"
     work: Work | None
     land: Callable[[Any], str | Steps]
     gather: Callable[[], Steps] | None = None
     changes_file: bool = True  # whether landing is worth an undo step
     asks_server: bool = False  # whether its success shows that the server answers
+    about: str = ""  # the uid of a take that tasks of this kind wait in a queue for; empty: they do not
+    keep: Callable[[Any], None] | None = None  # takes what `Report.keep` gives into the file
+    failed: Callable[[FleximoError], None] | None = None  # hears of an error
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     stop: threading.Event = field(default_factory=threading.Event)
+    left: threading.Event = field(default_factory=threading.Event)
+    kept: Any = None  # what `Report.keep` gave
     fraction: float = 0.0
     text: str = ""
     picture: bytes = b""  # a JPEG of what is done so far
@@ -142,13 +166,18 @@ class Session:
         self._thread: threading.Thread | None = None
         self.tasks: dict[str, Task] = {}
 
-    def running(self, kind: str) -> Task | None:
-        """The running task of a kind."""
-        return next((task for task in self.tasks.values() if task.kind == kind), None)
+    def running(self, kind: str, about: str = "") -> Task | None:
+        """The running task of a kind, of those about something the one about that."""
+        return next((task for task in self.tasks.values() if task.kind == kind and about in ("", task.about)), None)
+
+    def kept(self, kind: str, about: str) -> Any:
+        """What the running task of that kind about that wanted kept, None if nothing."""
+        task = self.running(kind, about)
+        return None if task is None else task.kept
 
     def begin(self, task: Task) -> None:
-        """Hands `task` to the worker; its end shows in `pump`. Raises `FleximoError` if one of its kind runs."""
-        other = self.running(task.kind)
+        """Hands `task` to the worker; its end shows in `pump`. Raises `FleximoError` if one like it runs."""
+        other = self.running(task.kind, task.about)
         if other is not None:
             raise FleximoError(f"{other.title} has not ended yet.", code="busy", remedy="Wait for it or cancel it.")
         self.tasks[task.key] = task
@@ -162,15 +191,20 @@ class Session:
             arguments = (self._inbox, self._outbox)
             self._thread = threading.Thread(target=_worker, args=arguments, name="fleximo", daemon=True)
             self._thread.start()
-        self._inbox.put((task, Report(task.key, self._outbox, task.stop)))
+        self._inbox.put((task, Report(task, self._outbox)))
 
-    def cancel(self, kind: str = "") -> int:
-        """Asks the tasks of `kind` (or all) to stop; returns how many were asked."""
-        asked = [task for task in self.tasks.values() if kind in ("", task.kind)]
+    def cancel(self, kind: str = "", about: str = "") -> int:
+        """Asks the tasks of `kind` and about that (or all) to stop; returns how many were asked."""
+        asked = [task for task in self.tasks.values() if kind in ("", task.kind) and about in ("", task.about)]
         for task in asked:
             task.stop.set()
             task.text = "Stopping..."
         return len(asked)
+
+    def leave(self, task: Task) -> None:
+        """Waits for `task` no longer; what the server does for it goes on."""
+        task.left.set()
+        del self.tasks[task.key]
 
     def pump(self) -> list[Task]:
         """Takes in what the worker sent and goes on with steps, for at most a tick. Returns the tasks that changed."""
@@ -185,10 +219,12 @@ class Session:
             if task is not None:
                 changed[task.key] = task
                 self._take_in(task, message)
-        for task in list(self.tasks.values()):
-            if task.steps is not None:
-                changed[task.key] = task
-                self._step(task, deadline)
+        stepping = [task for task in self.tasks.values() if task.steps is not None]
+        for number, task in enumerate(stepping):
+            if number and time.perf_counter() >= deadline:
+                break  # the others in a later tick
+            changed[task.key] = task
+            self._step(task, deadline)
         return list(changed.values())
 
     def _take_in(self, task: Task, message: Message) -> None:
@@ -198,10 +234,18 @@ class Session:
             task.text = "Stopping..." if task.stop.is_set() else message.text
         elif isinstance(message, Picture):
             task.picture = message.content
+        elif isinstance(message, Kept):
+            task.kept = message.value
+            if task.keep is not None:
+                self._guarded(task, lambda: self._keep(task))
         elif isinstance(message, Failed):
             self._end(task, message.error, message.detail)
         else:
             self._guarded(task, lambda: self._land(task, message.result))
+
+    def _keep(self, task: Task) -> None:
+        assert task.keep is not None
+        task.keep(task.kept)
 
     def _land(self, task: Task, result: Any) -> None:
         told = task.land(result)
@@ -245,6 +289,9 @@ class Session:
             self._end(task, as_fleximo_error(error), traceback.format_exc())
 
     def _end(self, task: Task, error: FleximoError | None = None, detail: str = "") -> None:
+        if error is not None and task.failed is not None:
+            with suppress(FleximoError):  # its take is gone
+                task.failed(error)
         del self.tasks[task.key]
         task.error, task.detail, task.steps, task.ended = error, detail, None, True
 
@@ -265,7 +312,10 @@ class Session:
         return task.message
 
     def close(self) -> None:
-        """Stops all tasks and the worker; waits for it a few seconds at most."""
+        """Stops all tasks (leaves those that the file keeps) and the worker; waits for it a few seconds at most."""
+        for task in list(self.tasks.values()):
+            if task.kept is not None:
+                self.leave(task)
         self.cancel()
         self.tasks.clear()
         self._inbox.put(None)

@@ -28,7 +28,7 @@ __all__ = [
     "appearance",
     "camera_of",
     "fit_of",
-    "keep_fit",
+    "kept_fit",
     "measure",
     "person_of",
     "settings_of",
@@ -73,7 +73,7 @@ def camera_of(take: Any) -> tuple[Camera, Framing]:
 def take_of(take: Any, motion: Motion, photo: bytes) -> Callable[[], Take]:
     """`motion` done by the take's person: a function that any thread may call and that needs no Blender.
 
-    How the motion is laid on the person is measured in that call unless the take keeps it already (`keep_fit`).
+    How the motion is laid on the person is measured in that call unless the take keeps it already (`kept_fit`).
     Raises `FleximoError` where no person has been found or no camera has been fitted yet.
     """
     person = person_of(take)
@@ -114,8 +114,8 @@ def settings_of(take: Any) -> dict[str, Any]:
     return {"quality": take.quality} if take.quality else {}
 
 
-def keep_fit(take: Any, made: Take) -> None:
-    """Keeps how `made` lays its motion on the person, so that an edit changes the edited frames only."""
+def kept_fit(made: Take) -> str:
+    """How `made` lays its motion on the person; a take that keeps it is changed by an edit in its frames only."""
     paper = None if made.paper_fit is None else _plain(made.paper_fit)
     return json.dumps({"fit": _plain(made.fit), "paper": paper})
 
@@ -128,11 +128,11 @@ def measure(scene: Any, take: Any) -> None:
     if take.fit or take.rescale == "paper" or not (take.armature and take.fitted_camera and take.person):
         return
     first = sampling.sample_motion(scene, take.armature, take.frame_start, take.frame_start + 1)
-    keep_fit(take, take_of(take, first, b"")())
+    take.fit = kept_fit(take_of(take, first, b"")())
 
 
 def fit_of(take: Any) -> tuple[Fit, ClipFit | None]:
-    """How the take's motion is laid on its person, as `keep_fit` kept it."""
+    """How the take's motion is laid on its person, as `kept_fit` kept it."""
     measured = json.loads(take.fit)
     paper = measured["paper"]
     return _read(Fit, measured["fit"]), None if paper is None else _read(ClipFit, paper)

@@ -15,6 +15,7 @@ from fleximo.errors import FleximoError
 from .. import checklist, properties, remote, server_process
 from ..preferences import preferences, server_environment, server_folder, user_folder
 from ..session import Report, Task
+from . import orders
 from .base import LEAVES_FILE, FleximoOperator, TaskOperator
 
 __all__ = ["CLASSES"]
@@ -37,6 +38,7 @@ def _connected(greeting: remote.Greeting) -> str:
     state = properties.live()
     state.server, state.server_text, state.server_code = "connected", greeting.told, ""
     state.offer = json.dumps({"version": greeting.version, **greeting.offer})
+    orders.attach()
     return greeting.told
 
 

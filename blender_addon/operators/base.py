@@ -23,6 +23,7 @@ __all__ = [
     "LEAVES_FILE",
     "FleximoOperator",
     "TaskOperator",
+    "begin",
     "close_session",
     "open_session",
     "session",
@@ -59,6 +60,14 @@ def session() -> Session:
     return _session
 
 
+def begin(task: Task) -> None:
+    """Begins `task`; the timer shows its end."""
+    session().begin(task)
+    show(task)
+    if not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, persistent=True)
+
+
 def tick() -> float | None:
     """The timer: lets results land and shows progress; stops itself when nothing is at work."""
     if _session is None:
@@ -90,14 +99,28 @@ def show(task: Task) -> None:
     """Writes where `task` stands to the live state that the panel draws."""
     state = properties.live()
     if not task.ended:
-        state.task, state.progress, state.message = task.title, min(1.0, max(0.0, task.fraction)), task.text
-        if task.picture:
-            preview_picture.show(task.picture)
+        _show_running(state)
         return
-    state.task, state.progress = "", 0.0
     if task.picture:
         preview_picture.clear()
     _show_server(task)
+    _show_end(state, task)
+    _show_running(state)
+
+
+def _show_running(state: Any) -> None:
+    """The task that runs for the longest time, and how many wait behind it."""
+    running = list(session().tasks.values())
+    state.task, state.progress = "", 0.0
+    if running:
+        first, more = running[0], len(running) - 1
+        state.task = first.title + (f", {more} more wait" if more else "")
+        state.progress, state.message = min(1.0, max(0.0, first.fraction)), first.text
+        if first.picture:
+            preview_picture.show(first.picture)
+
+
+def _show_end(state: Any, task: Task) -> None:
     if task.error is None:
         state.message, state.error, state.detail = task.message, "", ""
         if task.changes_file and not bpy.app.background:
@@ -185,16 +208,12 @@ class TaskOperator(FleximoOperator):
         return self.guarded(lambda: self._begin(context))
 
     def _begin(self, context: Any) -> str:
-        task = self.prepare(context)
-        session().begin(task)
-        show(task)
-        if not bpy.app.timers.is_registered(tick):
-            bpy.app.timers.register(tick, persistent=True)
+        begin(self.prepare(context))
         return ""
 
     @classmethod
-    def idle(cls) -> bool:
-        """For `poll`: whether no task of this kind runs; says so on the button if one does."""
-        if _session is None or _session.running(cls.kind) is None:
+    def idle(cls, about: str = "") -> bool:
+        """For `poll`: whether no task of this kind and about that runs; says so on the button if one does."""
+        if _session is None or _session.running(cls.kind, about) is None:
             return True
         return cls.refuse("Wait for the running one, or cancel it")

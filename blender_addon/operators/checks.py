@@ -52,7 +52,7 @@ outside the picture, and which hide an arm or a leg"""
             marks, made = result
             landed = properties.find_take(uid)[1]
             if (landed.fitted_camera, landed.rescale) == made_of:
-                shot.keep_fit(landed, made)
+                landed.fit = shot.kept_fit(made)
             timeline_marks.keep(landed, marks, start)
             sentences = [sentence for _, sentence in timeline_marks.told(landed)]
             return "; ".join(sentences) + "." if sentences else f"All {marks.frames} frames are well."

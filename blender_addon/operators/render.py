@@ -6,7 +6,7 @@ The server renders; what changed since the last render is found here, from the s
 # mypy: disable-error-code="valid-type"
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,19 @@ import bpy
 
 from fleximo.changes import changed_frames, changed_ranges
 from fleximo.errors import FleximoError
-from fleximo.frame_marks import FrameMarks, frame_marks
+from fleximo.frame_marks import FrameMarks
 from fleximo.job import RenderJob
 from fleximo.pose_track import PoseTrack
 from fleximo.take import Take
 
-from .. import check_marks, compat, pace, properties, remote, sampling, sequencer, shot, timeline_marks
-from ..preferences import server_folder, stored_path, video_folder
+from .. import compat, properties, remote, sampling, sequencer, shot
+from ..preferences import server_folder, video_folder
 from ..session import Report, Task, Work
+from . import orders
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, session
 from .reference import read_photo
 
-__all__ = ["CLASSES", "LastRender", "insert", "scene_of", "take_steps", "why_not"]
+__all__ = ["CLASSES", "LastRender", "take_steps", "why_not"]
 
 
 def why_not(context: Any) -> str:
@@ -102,25 +103,24 @@ class LastRender:
 class _Render(TaskOperator):
     """What `render` and `render_changed` share."""
 
-    kind = "render"
+    kind = orders.KIND
 
     @classmethod
     def poll(cls, context: Any) -> bool:
         reason = why_not(context)
-        return cls.refuse(reason) if reason else cls.idle()
+        return cls.refuse(reason) if reason else cls.idle(properties.active_take(context.scene).uid)
 
     def start(self, take: Any, last: LastRender | None) -> Task:
         """The task that renders the take as it is now and puts its video into the sequencer."""
         uid, server, folder = take.uid, server_folder(), video_folder()
         stem, label, start = bpy.path.clean_name(take.name), take.name, take.frame_start
         target = compat.sequencer_scene(bpy.context).name
-        measured_for = (take.fitted_camera, take.rescale)
-        engine, quality = take.engine, take.quality
+        fitted_for, engine, quality, refine = orders.fitted_for(take), take.engine, take.quality, take.refine
 
         def gather() -> Generator[float, None, Work]:
             now = yield from take_steps(uid)
 
-            def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, Take, str, FrameMarks]]:
+            def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, FrameMarks]]:
                 report(0.0, "Preparing the take")
                 yield
                 made = now()
@@ -128,62 +128,27 @@ class _Render(TaskOperator):
                 appearance = shot.appearance(job)
                 why = None if last is None else last.why_full(job)
                 job = job if last is None else last.change_to(job)
-                rendered = yield from remote.render(server, job, folder, stem, label, report)
-                if why is not None:
-                    rendered = replace(rendered, told=f"All frames were rendered, for {why}: {rendered.told}")
-                return rendered, made, appearance, frame_marks(job.signal.track)
+                order = yield from remote.order(server, job, folder, stem, label, report, refine=refine)
+                report.keep(
+                    orders.Asked(
+                        order.job,
+                        str(order.path),
+                        start,
+                        target,
+                        appearance,
+                        shot.kept_fit(made),
+                        fitted_for,
+                        engine,
+                        quality,
+                        made.camera.size,
+                        "" if why is None else f"All frames were rendered, for {why}: ",
+                    )
+                )
+                return (yield from orders.wait_steps(server, order, report))
 
             return work
 
-        def land(result: tuple[remote.Rendered, Take, str, FrameMarks]) -> str:
-            rendered, made, appearance, marks = result
-            scene, landed = properties.find_take(uid)
-            _remember(landed, rendered, start)
-            check_marks.renew_markers(scene, properties.active_take(scene))
-            if (landed.fitted_camera, landed.rescale) == measured_for:
-                shot.keep_fit(landed, made)
-            landed.rendered_with = appearance
-            pace.remember(engine, quality, made.camera.size, rendered.rendered, rendered.seconds)
-            timeline_marks.keep(landed, marks, start)
-            insert(bpy.data.scenes.get(target) or scene, landed)
-            return f"{rendered.told} {rendered.video}"
-
-        return Task(self.kind, f"Rendering {take.name}", None, land, gather, asks_server=True)
-
-
-def scene_of(uid: str) -> Any:
-    """The scene that holds the take."""
-    return properties.find_take(uid)[0]
-
-
-def _remember(take: Any, rendered: remote.Rendered, start: int) -> None:
-    looked_at = check_marks.checked(take)
-    take.job = rendered.job
-    take.master_digest = rendered.master_digest
-    files = (rendered.master, rendered.video, rendered.track)
-    take.master, take.video, take.track = (stored_path(path) for path in files)
-    take.rendered_start, take.rendered_frames = start, rendered.frames
-    check_marks.after_render(take, looked_at, rendered.ranges)
-
-
-def insert(scene: Any, take: Any) -> Any:
-    provenance = {
-        "take": take.uid,
-        "job": take.job,
-        "text": take.text,
-        "seed": take.seed,
-        "engine": take.engine,
-        "master": take.master,
-        "armature": take.armature.name if take.armature else "",
-    }
-    return sequencer.insert_video(
-        scene,
-        Path(bpy.path.abspath(take.video)),
-        start=take.rendered_start,
-        frames=take.rendered_frames,
-        name=take.name,
-        provenance=provenance,
-    )
+        return orders.render_task(take, f"Rendering {take.name}", None, gather)
 
 
 class FLEXIMO_OT_render(_Render, bpy.types.Operator):
@@ -199,7 +164,7 @@ class FLEXIMO_OT_render(_Render, bpy.types.Operator):
 
 
 class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
-    """Render again from the first to the last frame that the video model would see differently since the last render"""
+    """Render again only the frames that the video model would see differently since the last render"""
 
     bl_idname = "fleximo.render_changed"
     bl_label = "Render Changed"
@@ -225,6 +190,7 @@ class FLEXIMO_OT_cancel(FleximoOperator, bpy.types.Operator):
     bl_options = LEAVES_FILE
 
     kind: bpy.props.StringProperty(name="Kind", description="motion, detect, render or server; empty: all")
+    about: bpy.props.StringProperty(name="About", description="The uid of a take: only its renders; empty: all")
 
     @classmethod
     def poll(cls, _context: Any) -> bool:
@@ -233,7 +199,7 @@ class FLEXIMO_OT_cancel(FleximoOperator, bpy.types.Operator):
         return True
 
     def act(self, _context: Any) -> str:
-        session().cancel(self.kind)
+        session().cancel(self.kind, self.about)
         return "Stopping..."
 
 
@@ -253,7 +219,7 @@ class FLEXIMO_OT_insert_video(FleximoOperator, bpy.types.Operator):
 
     def act(self, context: Any) -> str:
         take = properties.active_take(context.scene)
-        strip = insert(compat.sequencer_scene(context), take)
+        strip = orders.insert(compat.sequencer_scene(context), take)
         return f"{strip.name} lies in channel {strip.channel} from frame {take.rendered_start} on."
 
 

@@ -18,7 +18,8 @@ from .. import check_marks, compat, offers, properties, remote, sequencer
 from ..preferences import server_folder, stored_path, video_folder
 from ..session import Report, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
-from .render import LastRender, insert, scene_of, take_steps, why_not
+from .orders import KIND, insert, scene_of
+from .render import LastRender, take_steps, why_not
 
 __all__ = ["CLASSES", "Wish", "range_task"]
 
@@ -65,7 +66,7 @@ class FLEXIMO_OT_render_range(TaskOperator, bpy.types.Operator):
     bl_idname = "fleximo.render_range"
     bl_label = "Render Range Again"
     bl_options = LEAVES_FILE
-    kind = "render"
+    kind = KIND
 
     first: bpy.props.IntProperty(name="First", description="First scene frame of the range")
     last: bpy.props.IntProperty(name="Last", description="Last scene frame of the range; 0: the preview range")
@@ -82,7 +83,7 @@ class FLEXIMO_OT_render_range(TaskOperator, bpy.types.Operator):
         if take is not None and not take.job:
             return cls.refuse("Render the take once first")
         reason = why_not(context)
-        return cls.refuse(reason) if reason else cls.idle()
+        return cls.refuse(reason) if reason else cls.idle(take.uid)
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         if bpy.app.background:
@@ -108,15 +109,16 @@ class FLEXIMO_OT_render_range(TaskOperator, bpy.types.Operator):
                 remedy="Choose a range inside it.",
             )
         wish = Wish(window, self.variants, self.seed, self.engine, self.steps, take.tried_seed)
-        _refuse_seedless(take, wish)
+        engine = offers.engine_named(wish.engine or take.engine)
+        _refuse_seedless(wish, engine.name, engine.seeded)
         return range_task(take, wish, compat.sequencer_scene(context).name)
 
 
-def _refuse_seedless(take: Any, wish: Wish) -> None:
-    engine = offers.engine_named(wish.engine or take.engine)
-    if not engine.seeded and (wish.variants > 1 or wish.seed >= 0 or wish.steps):
+def _refuse_seedless(wish: Wish, engine: str, seeded: bool) -> None:
+    """Raises `FleximoError` where seeds or steps are asked of an engine that has neither."""
+    if not seeded and (wish.variants > 1 or wish.seed >= 0 or wish.steps):
         raise FleximoError(
-            f"The engine {engine.name} gives the same picture for every seed and takes no steps, so there is one "
+            f"The engine {engine} gives the same picture for every seed and takes no steps, so there is one "
             "variant of a range.",
             code="seedless_engine",
             remedy="Choose one variant without seed and steps, or another engine.",
@@ -143,6 +145,8 @@ def range_task(take: Any, wish: Wish, target: str) -> Task:
             yield
             job = now().job()
             _unedited(last, job)
+            engine = wish.engine or job.engine
+            _refuse_seedless(wish, engine, remote.is_seeded(server, engine))
             made: list[tuple[remote.Rendered, RenderJob]] = []
             try:
                 for each in wish.jobs(job, last.master_digest):
@@ -166,7 +170,7 @@ def range_task(take: Any, wish: Wish, target: str) -> Task:
         many = "1 variant lies" if len(made) == 1 else f"{len(made)} variants lie"
         return f"{made[-1][0].told} {many} muted in the sequencer; the arrows show them, the tick accepts one."
 
-    return Task("render", f"Range of {take.name}", None, land, gather, asks_server=True)
+    return Task(KIND, f"Range of {take.name}", None, land, gather, asks_server=True, about=uid)
 
 
 def _lay(

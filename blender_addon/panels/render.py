@@ -20,16 +20,20 @@ def draw_render(layout: Any, take: Any) -> None:
     size = _size(take)
     if size is not None and take.frame_end >= take.frame_start:
         frames = take.frame_end - take.frame_start + 1
-        draw_text(layout, pace.sentence(take.engine, take.quality, size, frames), icon="TIME")
+        told = pace.sentence(take.engine, take.quality, size, frames, refine=take.refine)
+        draw_text(layout, told, icon="TIME")
     row = layout.row(align=True)
     row.operator("fleximo.render", icon="RENDER_ANIMATION")
     row.operator("fleximo.render_changed", icon="FILE_REFRESH")
     _draw_self_check(layout, take)
+    _draw_waiting(layout, take)
     _draw_repair(layout, take)
     _draw_marks(layout, take)
     row = layout.row(align=True)
     row.operator("fleximo.insert_video", icon="SEQ_SEQUENCER")
     row.operator("fleximo.go_to_source", icon="LOOP_BACK")
+    if take.refinement:
+        draw_text(layout, take.refinement, icon="INFO")
     shown_with = bpy.context.scene.view_settings.view_transform
     if take.video and shown_with != "Standard":
         box = layout.box()
@@ -56,6 +60,15 @@ def _draw_self_check(layout: Any, take: Any) -> None:
         row.operator("fleximo.go_to_worst", text="", icon="TRIA_LEFT").step = -1
         row.operator("fleximo.repair_second", icon="PREVIEW_RANGE")
         row.operator("fleximo.go_to_worst", text="", icon="TRIA_RIGHT").step = 1
+
+
+def _draw_waiting(layout: Any, take: Any) -> None:
+    """A render of this take that is at the server."""
+    if take.order:
+        row = layout.row(align=True)
+        row.label(text="A render is at the server", icon="SORTTIME")
+        row.operator("fleximo.fetch_renders", text="", icon="IMPORT")
+        row.operator("fleximo.cancel", text="", icon="X").about = take.uid
 
 
 def _draw_repair(layout: Any, take: Any) -> None:
@@ -89,6 +102,7 @@ def _draw_settings(layout: Any, take: Any) -> None:
             draw_text(layout, f"{engine.title} renders multiples of {engine.multiple}.", icon="ERROR")
     layout.prop(take, "seed")
     layout.prop(take, "rescale")
+    layout.prop(take, "refine")
 
 
 def _size(take: Any) -> tuple[int, int] | None:

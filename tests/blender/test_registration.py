@@ -14,11 +14,12 @@ OPERATORS = (
     "plan generate_motion set_reference detect_pose fit_camera render render_changed cancel insert_video connect "
     "render_range show_variant accept_variant drop_variants "
     "start_server stop_server add_take duplicate_take remove_take live_puppet "
-    "import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits edit_base "
+    "use_body_model drop_body_model import_motion export_motion edit_plan key_hands key_pose key_generated clear_edits "
+    "edit_base "
     "accept_motion reject_motion flip_preview regenerate_segment snap_ik snap_fk reduce_keys adjust_motion "
     "map_rig bake_to_rig photo_from_rig go_to_source standard_view place_points copy_diagnostics "
     "self_check clear_check go_to_worst repair_second "
-    "check_frames copy_line show_log"
+    "check_frames copy_line show_log fetch_renders"
 ).split()
 
 
@@ -79,7 +80,7 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any, monkeypatch: Any) -
             self.asked: list[tuple[str, Any]] = []
 
         def __getattr__(self, name: str) -> Any:
-            if name in ("row", "column", "box"):
+            if name in ("row", "column", "box", "split"):
                 return lambda **_: self
             return lambda *given, **_: self.asked.append((name, given)) or SimpleNamespace()
 
@@ -108,7 +109,7 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any, monkeypatch: Any) -
     asked += draw(view3d.FLEXIMO_PT_server)
     live.server, live.server_text = "unknown", ""
     take.photo = ""
-    take.video = "video.mp4"
+    take.video, take.order = "video.mp4", "{}"
     bpy.ops.fleximo.generate_motion(text="a man bows")
     assert scene.view_settings.view_transform != "Standard"
     bpy.ops.fleximo.plan(text="a man waves, then bows")
@@ -116,6 +117,9 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any, monkeypatch: Any) -
     bpy.ops.fleximo.generate_motion(preview=True)
     variant = SimpleNamespace(mute=False, name="variant 1")
     monkeypatch.setattr(addon("sequencer"), "variants_of", lambda *_: [variant])
+    looked_at = SimpleNamespace(peaks=lambda: [(1, None)])
+    monkeypatch.setattr(addon("check_marks"), "checked", lambda _: looked_at)
+    monkeypatch.setattr(addon("check_marks"), "told", lambda _: "Far from what was asked for.")
     asked += [entry for kind in panels for entry in draw(kind)]
     operators = {given[0].removeprefix("fleximo.") for name, given in asked if name.startswith("operator")}
     assert operators == set(OPERATORS)

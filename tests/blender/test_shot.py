@@ -40,7 +40,7 @@ def job_of(addon: Any, scene: Any, take: Any) -> Any:
     """The job of the take as it is now; what is measured once is kept, as after a render."""
     motion = addon("sampling").sample_motion(scene, take.armature, take.frame_start, take.frame_end + 1)
     made = addon("shot").take_of(take, motion, addon("operators.reference").read_photo(take))()
-    addon("shot").keep_fit(take, made)
+    take.fit = addon("shot").kept_fit(made)
     return made.job()
 
 

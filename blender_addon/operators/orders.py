@@ -1,0 +1,226 @@
+"""Renders that the server was asked for: kept in the file until their videos have landed, also over a new start.
+
+The jobs belong to the server. A take's `order` says what is waited for; opening the file waits for it again.
+"""
+
+# mypy: disable-error-code="valid-type"
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.app.handlers import persistent
+
+from fleximo.errors import FleximoError
+from fleximo.frame_marks import FrameMarks, frame_marks
+from fleximo.pose_track import PoseTrack
+
+from .. import check_marks, pace, properties, remote, sequencer, timeline_marks
+from ..preferences import server_folder, stored_path
+from ..session import Report, Task
+from .base import LEAVES_FILE, FleximoOperator, begin, session, show
+
+__all__ = ["CLASSES", "KIND", "Asked", "attach", "close_orders", "insert", "open_orders", "render_task", "scene_of"]
+
+KIND = "render"
+_KEEPS = ("server_not_running", "bad_token", "offline", "timeout")  # errors after which the render may still be had
+_Landed = tuple[remote.Rendered, FrameMarks]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A render that the server was asked for, and what the take has to know when its video comes."""
+
+    job: str  # the server's id
+    path: str  # of its files, without their endings
+    start: int  # scene frame of its first one
+    scene: str  # into whose sequencer the video goes
+    appearance: str  # all that the engine sees beside the motion
+    fit: str  # how the motion is laid on the person
+    fitted_for: tuple[str, ...]  # that fit is of no use to a take with other values
+    engine: str
+    quality: str
+    size: tuple[int, int]
+    told: str = ""  # before the server's own words
+
+    @classmethod
+    def of(cls, take: Any) -> "Asked":
+        """What `take` waits for."""
+        document = json.loads(take.order)
+        tuples = {name: tuple(document[name]) for name in ("fitted_for", "size")}
+        return cls(**document | tuples | {"path": bpy.path.abspath(document["path"])})
+
+    def keep(self, uid: str) -> None:
+        """Writes it into the file, which names paths relative to itself where it can."""
+        told = asdict(self) | {"path": stored_path(Path(self.path))}
+        properties.find_take(uid)[1].order = json.dumps(told)
+
+    @property
+    def order(self) -> remote.Order:
+        return remote.Order(self.job, Path(self.path))
+
+
+def render_task(
+    take: Any, title: str, work: Callable[[Report], Generator[None, None, _Landed]] | None, gather: Any = None
+) -> Task:
+    """The task that renders for `take`: its work keeps an `Asked` before it waits; its end shows in the sequencer."""
+    uid = take.uid
+    return Task(
+        KIND,
+        title,
+        work,
+        lambda landed: _land(uid, landed),
+        gather,
+        asks_server=True,
+        about=uid,
+        keep=lambda asked: asked.keep(uid),
+        failed=lambda error: _forget(uid, error),
+    )
+
+
+def _forget(uid: str, error: FleximoError) -> None:
+    """What cannot be had is waited for no longer."""
+    if error.code not in (*_KEEPS, "take_gone"):
+        properties.find_take(uid)[1].order = ""
+
+
+def wait_steps(server: Path, order: remote.Order, report: Report) -> Generator[None, None, _Landed]:
+    """Waits for a render; for the worker thread."""
+    rendered = yield from remote.collect(server, order, report)
+    return rendered, frame_marks(PoseTrack.load(rendered.track))
+
+
+def _land(uid: str, landed: _Landed) -> str:
+    rendered, marks = landed
+    scene, take = properties.find_take(uid)
+    asked, looked_at = session().kept(KIND, uid), check_marks.checked(take)
+    take.job, take.master_digest = rendered.job, rendered.master_digest
+    files = (rendered.master, rendered.video, rendered.track)
+    take.master, take.video, take.track = (stored_path(path) for path in files)
+    take.rendered_start, take.rendered_frames = asked.start, rendered.frames
+    if fitted_for(take) == asked.fitted_for:
+        take.fit = asked.fit
+    take.rendered_with, take.order = asked.appearance, ""
+    take.refinement = rendered.refinement or (take.refinement if rendered.ranges else "")  # a change leaves the rest
+    pace.remember(asked.engine, asked.quality, asked.size, rendered.rendered, rendered.seconds)
+    timeline_marks.keep(take, marks, asked.start)
+    check_marks.after_render(take, looked_at, rendered.ranges)
+    check_marks.renew_markers(scene, properties.active_take(scene))
+    insert(bpy.data.scenes.get(asked.scene) or scene, take)
+    return f"{asked.told}{rendered.told} {rendered.video}"
+
+
+def fitted_for(take: Any) -> tuple[str, ...]:
+    """What a fit holds for."""
+    return take.fitted_camera, take.rescale
+
+
+def scene_of(uid: str) -> Any:
+    """The scene that holds the take."""
+    return properties.find_take(uid)[0]
+
+
+def insert(scene: Any, take: Any) -> Any:
+    """Lays the take's video into the sequencer of `scene`; returns the strip."""
+    provenance = {
+        "take": take.uid,
+        "job": take.job,
+        "text": take.text,
+        "seed": take.seed,
+        "engine": take.engine,
+        "refinement": take.refinement,
+        "master": take.master,
+        "armature": take.armature.name if take.armature else "",
+    }
+    return sequencer.insert_video(
+        scene,
+        Path(bpy.path.abspath(take.video)),
+        start=take.rendered_start,
+        frames=take.rendered_frames,
+        name=take.name,
+        provenance=provenance,
+    )
+
+
+def attach() -> list[Task]:
+    """Waits again for the renders that the open file's takes wait for; returns the tasks."""
+    waiting = [take for scene in bpy.data.scenes for take in scene.fleximo.takes if take.order]
+    return [_attached(take) for take in waiting if session().running(KIND, take.uid) is None]
+
+
+def _attached(take: Any) -> Task:
+    server, asked = server_folder(), Asked.of(take)
+
+    def work(report: Report) -> Generator[None, None, _Landed]:
+        report.keep(asked)
+        return (yield from wait_steps(server, asked.order, report))
+
+    task = render_task(take, f"Rendering {take.name}", work)
+    begin(task)
+    return task
+
+
+def _opened(*_: Any) -> None:
+    """Another file: its renders are waited for, those of the former one stay at the server."""
+    takes = {take.uid for scene in bpy.data.scenes for take in scene.fleximo.takes}
+    for task in list(session().tasks.values()):
+        if task.kept is not None and task.about not in takes:
+            session().leave(task)
+    try:
+        attach()
+    except (FleximoError, ValueError, KeyError, TypeError) as error:
+        properties.live().message = f"A render that this file waits for cannot be had: {error}"
+
+
+def _saved(*_: Any) -> None:
+    """An undo may have taken away what is waited for; the file shall know it."""
+    for task in session().tasks.values():
+        if task.kept is not None:
+            try:
+                task.kept.keep(task.about)
+            except FleximoError:
+                continue  # its take is no longer in this file
+
+
+def open_orders() -> None:
+    """From now on opened files' renders are waited for."""
+    bpy.app.handlers.load_post.append(persistent(_opened))
+    bpy.app.handlers.save_pre.append(persistent(_saved))
+
+
+def close_orders() -> None:
+    """Undoes `open_orders`."""
+    for handlers, own in ((bpy.app.handlers.load_post, _opened), (bpy.app.handlers.save_pre, _saved)):
+        if own in handlers:
+            handlers.remove(own)
+
+
+class FLEXIMO_OT_fetch_renders(FleximoOperator, bpy.types.Operator):
+    """Wait for the renders that were asked for before this file was closed"""
+
+    bl_idname = "fleximo.fetch_renders"
+    bl_label = "Fetch Renders"
+    bl_options = LEAVES_FILE
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        if not any(take.order for scene in bpy.data.scenes for take in scene.fleximo.takes):
+            return cls.refuse("No render is waited for")
+        return True
+
+    def invoke(self, _context: Any, _event: Any) -> set[str]:
+        return self.guarded(lambda: f"{len(attach())} renders are waited for.")
+
+    def act(self, _context: Any) -> str:
+        attach()
+        waiting = [task for task in session().tasks.values() if task.kind == KIND]
+        for task in waiting:
+            session().finish(task, watch=show)
+            show(task)
+        return f"{len(waiting)} renders have landed."
+
+
+CLASSES = (FLEXIMO_OT_fetch_renders,)
