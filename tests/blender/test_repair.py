@@ -90,10 +90,10 @@ def test_a_take_that_was_edited_is_not_repaired(addon: Any, scene: Any, take: An
 def test_variants_ask_for_their_own_seeds_steps_and_engine(addon: Any) -> None:
     from dataclasses import replace
 
-    pytest.importorskip("cv2", reason="Blender's Python has no backend here")
-    from tests.backend.test_refine import small_job
+    from tests.fleximo.test_job import make_job
 
-    job = replace(small_job("mimicmotion"), seed=7, settings={"quality": "standard"})
+    job = replace(make_job(), engine="mimicmotion", settings={"quality": "standard"})
+    assert job.seed == 7
     wish = addon("operators.repair").Wish((3, 6), 4, -1, "", 12)
     made = wish.jobs(job, "5" * 64)
     assert [each.seed for each in made] == [8, 9, 10, 11]
