@@ -30,6 +30,7 @@ __all__ = [
     "set_base",
     "shift_edits",
     "show_preview",
+    "shown_strip",
     "turn_path",
 ]
 
@@ -42,6 +43,11 @@ _ROLE = "fleximo"  # custom property of our actions: which layer they are
 def base_strip(armature: Any) -> Any:
     """The strip that plays the generated motion, None where there is none."""
     return _strip(armature, _BASE)
+
+
+def shown_strip(armature: Any) -> Any:
+    """The strip that is seen below the keys by hand: the preview, else the base; None where there is none."""
+    return _strip(armature, _PREVIEW) or base_strip(armature)
 
 
 def base_action(armature: Any) -> Any:

@@ -17,7 +17,7 @@ from fleximo.exchange import Exchange
 from fleximo.motion import Motion
 from fleximo.plan import MotionPlan
 
-from . import armature, body, edit_layer, foreign_rig, plan_list, properties, sampling, segments
+from . import armature, body, edit_layer, foreign_rig, plan_list, properties, sampling, segments, shapes
 
 __all__ = [
     "MOST_PREVIEWS",
@@ -143,6 +143,7 @@ def reject(take: Any) -> None:
         body.remove_body(made)
         bpy.data.objects.remove(made)
         bpy.data.armatures.remove(bones)
+        shapes.remove_unused()
     take.armature_is_new, take.former_armature = False, None
 
 

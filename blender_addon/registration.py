@@ -18,6 +18,7 @@ from . import (
     properties,
     shortcuts,
     timeline_marks,
+    trails,
 )
 from .operators import base, orders
 
@@ -44,6 +45,8 @@ def register() -> None:
         orders.open_orders()
         _undo.append(overlay.close_overlay)
         overlay.open_overlay()
+        _undo.append(trails.close_trails)
+        trails.open_trails()
         _undo.append(body.close_bodies)
         body.open_bodies()
         _undo.append(timeline_marks.close_marks)

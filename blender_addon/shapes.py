@@ -20,7 +20,7 @@ from fleximo.rig import DEFAULT_RIG, FINGERS, SIDES, Rig
 from . import axes
 from .limb_ik import LIMBS, control_of, has_controls, pole_of
 
-__all__ = ["FINGER_COLLECTIONS", "collect", "dress", "is_dressed", "remove_shapes", "show_fingers"]
+__all__ = ["FINGER_COLLECTIONS", "collect", "dress", "is_dressed", "remove_shapes", "remove_unused", "show_fingers"]
 
 _COLLECTION = "Fleximo Shapes"
 _PREFIX = "fleximo_shape_"
@@ -112,6 +112,12 @@ def dress(armature: Any, rig: Rig) -> None:
         for limb in LIMBS:
             tailor.dress_control(limb)
             tailor.dress_pole(limb)
+
+
+def remove_unused() -> None:
+    """Takes the outlines out of the file where no armature has them any more."""
+    if not any(each.type == "ARMATURE" and is_dressed(each) for each in bpy.data.objects):
+        remove_shapes()
 
 
 def remove_shapes() -> None:

@@ -57,6 +57,11 @@ def draw_rig(layout: Any, take: Any, state: Any) -> None:
         row.label(text=state.body_name, icon="FILE")
     row.operator("fleximo.use_body_model", icon="FILEBROWSER")
     row.operator("fleximo.drop_body_model", text="", icon="X")
+    layout.prop(state, "show_trails", toggle=True, icon="ONIONSKIN_ON")
+    if state.show_trails:
+        row = layout.row(align=True)
+        for name in ("trail_frames", "ghosts", "ghost_step"):
+            row.prop(state, name)
     column = layout.column(align=True)
     for pair in _SHOWN:
         row = column.row(align=True)

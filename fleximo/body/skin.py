@@ -18,7 +18,7 @@ from fleximo.body.subdivision import subdivided
 from fleximo.files import read_npz, reading
 from fleximo.rig import DEFAULT_RIG, SIDES, Rig
 
-__all__ = ["MOST_JOINTS", "SkinnedBody", "few_joints", "fitted_body", "mannequin", "posed_body"]
+__all__ = ["MOST_JOINTS", "SkinnedBody", "few_joints", "fitted_body", "mannequin", "posed_body", "skinned"]
 
 MOST_JOINTS = 4  # that move one vertex, as graphics cards and game engines take them
 _BRANCHES_M = 0.06  # over how far the children of one joint share its surface, when their distances change
@@ -147,17 +147,24 @@ def _shares_of_ends(body: SkinnedBody) -> FloatArray:
 
 
 def posed_body(body: SkinnedBody, rotations: FloatArray, root: FloatArray) -> FloatArray:
-    """(...,N,3) m: the surface in poses of `rotations` (...,52,4), local, with the pelvis at `root` (...,3).
-
-    Linear blending: each vertex is the weighted mean of where its joints would carry it.
-    """
+    """(...,N,3) m: the surface in poses of `rotations` (...,52,4), local, with the pelvis at `root` (...,3)."""
     parents = DEFAULT_RIG.parents
     turned, places = [rotations[..., 0, :]], [root]
     for joint in range(1, len(_NAMES)):
         parent = int(parents[joint])
         places.append(places[parent] + rot.rotate(turned[parent], body.joints[joint] - body.joints[parent]))
         turned.append(rot.multiply(turned[parent], rotations[..., joint, :]))
-    matrices = rot.to_matrix(np.stack(turned, axis=-2))
-    shift = np.stack(places, axis=-2) - np.einsum("...jik,jk->...ji", matrices, body.joints)
-    blended = np.einsum("nj,...jik->...nik", body.weights, matrices)
-    return np.asarray(np.einsum("...nik,nk->...ni", blended, body.vertices) + body.weights @ shift)
+    return skinned(body, np.stack(turned, axis=-2), np.stack(places, axis=-2))
+
+
+def skinned(body: SkinnedBody, turns: FloatArray, places: FloatArray) -> FloatArray:
+    """(...,N,3) m: the surface where the joints are turned by `turns` (...,52,4) since rest and lie at `places`.
+
+    Linear blending: each vertex is the weighted mean of where its joints would carry it.
+    """
+    matrices = rot.to_matrix(turns)
+    shift = places - np.einsum("...jik,jk->...ji", matrices, body.joints)
+    moves = np.concatenate((matrices, shift[..., None]), axis=-1)
+    blended = body.weights @ moves.reshape(*moves.shape[:-2], 12)
+    blended = blended.reshape(*blended.shape[:-1], 3, 4)
+    return np.asarray(np.einsum("...nik,nk->...ni", blended[..., :3], body.vertices) + blended[..., 3])

@@ -1,0 +1,150 @@
+"""Trails and ghosts: other frames' poses told by the keys alone, kept until the keys change."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
+
+
+@pytest.fixture
+def take(addon: Any, scene: Any) -> Any:
+    bpy.ops.fleximo.generate_motion(text="a man walks, then waves his right hand")
+    return scene.fleximo.takes[0]
+
+
+def seen(addon: Any, scene: Any, take: Any, frames: Any) -> Any:
+    """(T,52,3) m where Blender puts the joints, and the same of the keys."""
+    armature, names, current = take.armature, addon("sampling").rig_of(take.armature).joint_names, scene.frame_current
+    theirs = []
+    for frame in frames:
+        scene.frame_set(frame)
+        posed = armature.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        theirs.append([tuple(posed.pose.bones[name].head) for name in names])
+    scene.frame_set(current)
+    ours = addon("axes").points_to_blender(addon("keyed_pose").keyed_poses(armature, list(frames)).places)
+    return np.array(theirs), ours
+
+
+def test_poses_of_other_frames_are_those_that_blender_shows(addon: Any, scene: Any, take: Any) -> None:
+    theirs, ours = seen(addon, scene, take, range(1, take.frame_end + 1, 7))
+    assert np.ptp(theirs[:, 0], axis=0).max() > 0.2, "he walks"
+    assert np.abs(theirs - ours).max() < 2e-4
+
+
+def test_keys_by_hand_count_where_they_are(addon: Any, scene: Any, take: Any) -> None:
+    scene.frame_set(30)
+    for name in ("left_elbow", "spine2", "left_index1"):
+        take.armature.pose.bones[name].rotation_quaternion = (0.9, 0.3, 0.2, 0.1)
+    take.armature.pose.bones["pelvis"].location.x += 0.2
+    bpy.ops.fleximo.key_pose(ease=8)
+    bpy.ops.fleximo.adjust_motion(adjustment="loop")
+    theirs, ours = seen(addon, scene, take, range(1, take.frame_end + 4, 3))
+    assert np.abs(theirs - ours).max() < 2e-3
+    assert 30.0 in addon("keyed_pose").hand_keys(take.armature, ["left_elbow"])
+
+
+def test_limbs_moved_by_their_controls(addon: Any, scene: Any, take: Any) -> None:
+    bpy.ops.fleximo.snap_ik(limb="all", over="take")
+    scene.frame_set(40)
+    control = take.armature.pose.bones["right_arm_ik"]
+    control.location.z += 0.15
+    control.rotation_quaternion.rotate(control.bone.matrix_local.to_quaternion())
+    for path in ("location", "rotation_quaternion"):
+        control.keyframe_insert(path, frame=40)
+    theirs, ours = seen(addon, scene, take, range(1, take.frame_end + 1, 5))
+    assert np.abs(theirs - ours).max() < 2e-3
+
+
+def test_a_previewed_motion_is_the_one_that_is_seen(addon: Any, scene: Any, take: Any) -> None:
+    bpy.ops.fleximo.generate_motion(text="a man kicks", preview=True)
+    theirs, ours = seen(addon, scene, take, range(1, 40, 5))
+    assert np.abs(theirs - ours).max() < 2e-4
+    bpy.ops.fleximo.reject_motion()
+
+
+def test_time_and_pose_stay_as_they_are(addon: Any, scene: Any, take: Any) -> None:
+    scene.frame_set(12)
+    bone = take.armature.pose.bones["head"]
+    bone.rotation_quaternion = (0.5, 0.5, 0.5, 0.5)
+    addon("keyed_pose").keyed_poses(take.armature, [1, 30])
+    assert scene.frame_current == 12 and tuple(bone.rotation_quaternion) == (0.5, 0.5, 0.5, 0.5)
+
+
+def test_trails_renew_when_keys_change_and_only_then(addon: Any, scene: Any, take: Any) -> None:
+    trails = addon("trails")
+    scene.fleximo.show_trails = True
+    scene.frame_set(30)
+    before = trails.trails_now(scene, take)
+    assert before.paths.shape == (6, 33, 3) and list(before.frames) == list(range(14, 47))
+    assert len(before.ghosts) == 4 and all(len(surface) > 3000 for surface, _ in before.ghosts)
+    kept = trails._kept
+    scene.frame_set(31)
+    take.armature.pose.bones["neck"].rotation_quaternion = (0.9, 0.1, 0.1, 0.1)
+    bpy.context.view_layer.update()
+    after = trails.trails_now(scene, take)
+    assert trails._kept is kept, "a frame more, a pose without keys: nothing has to be told anew"
+    assert (after.paths[:, :-1] == before.paths[:, 1:]).all() and not after.keyed.any()
+
+    scene.frame_set(36)
+    wrist = 3  # right
+    take.armature.pose.bones["right_shoulder"].rotation_quaternion = (0.7, 0.0, 0.0, 0.7)
+    bpy.ops.fleximo.key_pose(ease=3)
+    bpy.context.view_layer.update()
+    edited = trails.trails_now(scene, take)
+    assert trails._kept is not kept
+    number = edited.frames.index(36)
+    assert edited.keyed[wrist, number] and not edited.keyed[wrist, number - 5]
+    moved = np.linalg.norm(edited.paths[wrist, number] - before.paths[wrist, before.frames.index(36)])
+    assert moved > 0.05
+    assert np.allclose(edited.paths[wrist, edited.frames.index(30)], before.paths[wrist, 16], atol=1e-6)
+
+    bpy.ops.fleximo.generate_motion(text="a man kicks")
+    other = trails.trails_now(scene, take)
+    assert np.abs(other.paths[wrist, 0] - edited.paths[wrist, 0]).max() > 0.01
+
+
+def test_at_the_ends_of_the_take_and_without_it(addon: Any, scene: Any, take: Any) -> None:
+    trails = addon("trails")
+    scene.frame_set(1)
+    assert list(trails.trails_now(scene, take).frames) == list(range(1, 18))
+    scene.frame_set(take.frame_end + 500)
+    away = trails.trails_now(scene, take)
+    assert away.paths.shape == (6, 0, 3) and away.ghosts == [] and away.keyed.shape == (6, 0)
+    scene.fleximo.ghosts, scene.fleximo.trail_frames = 0, 1
+    scene.frame_set(10)
+    assert trails.trails_now(scene, take).paths.shape == (6, 3, 3)
+
+
+def test_undo_forgets_what_was_kept(addon: Any, scene: Any, take: Any) -> None:
+    trails = addon("trails")
+    trails.trails_now(scene, take)
+    assert trails._kept is not None
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.ed.undo_push(message="after")
+    bpy.ops.ed.undo()
+    assert trails._kept is None
+
+
+def test_trails_take_little_time(addon: Any, scene: Any, take: Any) -> None:
+    trails, times = addon("trails"), {"anew": [], "a frame on": [], "nothing changed": []}
+
+    def timed(name: str) -> None:
+        started = time.thread_time()
+        trails.trails_now(scene, take)
+        times[name].append(time.thread_time() - started)
+
+    for frame in range(20, 32):
+        scene.frame_set(frame)
+        trails._forget()
+        timed("anew")
+        scene.frame_set(frame + 1)
+        timed("a frame on")
+        timed("nothing changed")
+    told = ", ".join(f"{name} {1e3 * min(each):.2f} ms" for name, each in times.items())
+    print(f"trails and ghosts: {told}")
+    assert min(times["anew"]) < 0.1 and min(times["a frame on"]) < 0.05
