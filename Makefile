@@ -59,7 +59,7 @@ lint: $(VENV)/installed-test
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-test
-	OMP_NUM_THREADS=1 $(BIN)/fleximo bench --people tests/data/people -o bench-results
+	OMP_NUM_THREADS=1 $(BIN)/fleximo bench --people tests/data/people --blender tests.blender.figures -o bench-results
 
 bench-gpu: $(VENV)/installed-test
 	$(BIN)/python -m backend.evaluate.gpu_bench -o bench-results

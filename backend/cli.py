@@ -280,6 +280,12 @@ def _add_house_commands(command: Callable[[str, str, str], argparse.ArgumentPars
     _add_model_commands(command)
     bench = command("bench", "measures speed on this machine", "fleximo bench")
     bench.add_argument("--people", type=Path, help="also measure the quality on the photos (.jpg) of this folder")
+    bench.add_argument(
+        "--blender",
+        default="",
+        metavar="MODULE",
+        help="a Python module that prints figures of the add-on, such as tests.blender.figures",
+    )
     bench.add_argument("-o", "--output", type=Path, default=Path("bench-results"))
 
 

@@ -368,7 +368,7 @@ def models(arguments: argparse.Namespace) -> Result:
 def bench(arguments: argparse.Namespace) -> Result:
     from backend.evaluate.bench import run
 
-    document = run(arguments.output, arguments.people)
+    document = run(arguments.output, arguments.people, arguments.blender)
     return document | {"text_output": document["table"]}
 
 

@@ -38,13 +38,15 @@ from fleximo.timing import as_fps
 __all__ = ["run"]
 
 TEXT = "a woman waves her right hand for four seconds"
+_BLENDER_S = 300
 _SENTENCE = "she walks in, waves her left hand twice, then does three squats and bows"
 
 
-def run(folder: Path, people: Path | None = None) -> dict[str, Any]:
+def run(folder: Path, people: Path | None = None, blender: str = "") -> dict[str, Any]:
     """Measures everything, writes `bench.json` into `folder`, returns the document with its table.
 
-    `people`: a folder of photos (.jpg) on which the quality is measured too; minutes.
+    `people`: a folder of photos (.jpg) on which the quality is measured too; minutes. `blender`: a Python module that
+    prints figures of the add-on as JSON, run where this Python has the module bpy.
     """
     photo = files("backend").joinpath("demo/anna.jpg").read_bytes()
     write_json(folder / "bench.json", {})  # what cannot be written is told before the minutes, not after
@@ -60,6 +62,9 @@ def run(folder: Path, people: Path | None = None) -> dict[str, Any]:
     if people is not None:
         rows |= _frames_between(people)
     document = {"machine": {"cpu": _cpu(), **versions()}, "figures": rows}
+    if blender:
+        measured, document["blender"] = in_blender(blender)
+        rows |= measured
     if people is not None:
         photos = {path.stem: path.read_bytes() for path in sorted(people.glob("*.jpg"))}
         document["quality"] = list(quality.measure(photos))
@@ -209,6 +214,21 @@ def _cold(photo: bytes) -> dict[str, dict[str, Any]]:
     }
 
 
+def in_blender(module: str) -> tuple[dict[str, dict[str, Any]], str]:
+    """The rows of figures that `module` prints in a process of its own, and a line that says what was run."""
+    if importlib.util.find_spec("bpy") is None:
+        return {}, "Blender: not measured, for this Python has no module bpy (pip install bpy==5.0.1)."
+    try:
+        done = subprocess.run([sys.executable, "-m", module], capture_output=True, text=True, timeout=_BLENDER_S)
+    except subprocess.TimeoutExpired:
+        return {}, f"Blender: not measured, for it took longer than {_BLENDER_S} s."
+    if done.returncode:
+        return {}, f"Blender: not measured, for {module} ended with: {(done.stderr.strip() or '?').splitlines()[-1]}"
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    rows = {name: _row(figure["value"], figure["unit"], figure["bar"]) for name, figure in figures.items()}
+    return rows, f"Blender: {len(rows)} figures of the add-on, in the module bpy; drawing needs a window."
+
+
 def _cpu_seconds(call: Callable[[], object], runs: int, warm: int = 1) -> float:
     """Median CPU seconds of this thread over `runs` calls."""
     for _ in range(warm):
@@ -247,6 +267,8 @@ def _table(document: dict[str, Any]) -> str:
         bar = "" if row["bar"] is None else f"{row['bar']:g} {row['unit']}"
         met = {None: "", True: "yes", False: "NO"}[row["met"]]
         lines.append(f"| {name} | {row['value']:.3g} {row['unit']} | {bar} | {met} |")
+    if "blender" in document:
+        lines += ["", document["blender"]]
     if "quality" in document:
         judged = (*quality.BARS, "met")
         lines += ["", "| person | text | " + " | ".join(judged) + " |", "|---|---|" + "---|" * len(judged)]

@@ -6,68 +6,25 @@ bpy module; run by `test_stress`, which reads what this process says.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.blender.conftest import MODULE, PEOPLE, SERVER_PYTHON
-from tests.blender.test_journey import press
+from tests.blender.conftest import PEOPLE
+from tests.blender.driven import Driven
 
 TAKES = 20
 TURNS = 100
 MINUTES = 10
 FRAMES = 6  # of each queued render
 SIZE = (144, 256)
-_PATIENCE_S = 90.0
 
 
-class Stress:
-    """The add-on in this process, and how long its ticks hold Blender."""
-
-    def __init__(self, archive: str, folder: Path) -> None:
-        import bpy
-
-        self.bpy, self.folder = bpy, folder
-        bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
-        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-        chosen = self.module("preferences").preferences()
-        chosen.data_folder, chosen.video_folder = str(folder / "data"), str(folder / "videos")
-        chosen.server_command = SERVER_PYTHON
-        self.longest_ms = {"renders": 0.0, "motion": 0.0}
-
-    def module(self, name: str) -> Any:
-        """One of the add-on's modules."""
-        return importlib.import_module(f"{MODULE}.{name}")
-
-    @property
-    def takes(self) -> Any:
-        return self.bpy.context.scene.fleximo.takes
-
-    def press(self, name: str, **values: Any) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            assert press(self.module, patch, name, **values) == {"FINISHED"}, self.module("properties").live().error
-
-    def ticks(self, what: str, until: Callable[[], bool]) -> None:
-        """Ticks as Blender's timer does, until `until` holds."""
-        base, deadline = self.module("operators.base"), time.monotonic() + _PATIENCE_S
-        while not until():
-            assert time.monotonic() < deadline, f"{what}: {base.session().tasks.values()}"
-            before = time.thread_time()
-            base.tick()
-            self.longest_ms[what] = max(self.longest_ms[what], (time.thread_time() - before) * 1e3)
-            time.sleep(0.02)
-
-    def idle(self) -> bool:
-        return not self.module("operators.base").session().tasks
-
+class Stress(Driven):
     def queue(self) -> None:
         """Twenty takes of one motion and one photo, all sent to render."""
         ops = self.bpy.ops.fleximo
@@ -81,7 +38,7 @@ class Stress:
             ops.duplicate_take(keep="all")
         for number in range(TAKES):
             self.bpy.context.scene.fleximo.active = number
-            self.press("render")
+            self.press("renders", "render")
 
     def landed(self) -> int:
         return sum(bool(take.video) for take in self.takes)
@@ -93,11 +50,11 @@ class Stress:
         address = json.loads((self.folder / "data" / "server.json").read_text())
         os.kill(address["pid"], signal.SIGKILL)
         before = self.landed()
-        self.press("start_server")
+        self.press("renders", "start_server")
         self.ticks("renders", lambda: self.landed() >= min(before + 3, TAKES))
         path = str(self.folder / "stress.blend")
         self.bpy.ops.wm.save_as_mainfile(filepath=path)
-        self.bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        self.new_file()
         self.ticks("renders", self.idle)
         self.bpy.ops.wm.open_mainfile(filepath=path)
         reopened = self.landed()
@@ -140,15 +97,14 @@ class Stress:
     def motion(self) -> dict[str, Any]:
         """Ten minutes of motion, stopped half-way of its landing, then landed."""
         bpy = self.bpy
-        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-        bpy.context.scene.render.fps = 30
+        self.new_file()
         bpy.ops.fleximo.generate_motion(text="a man waves")
         before, actions = self.state(), len(bpy.data.actions)
         session = self.module("operators.base").session()
         text = ", then ".join(
             f"a man {move} for 60 seconds" for move in ("walks", "waves", "dances", "marches", "claps") * 2
         )
-        self.press("generate_motion", text=text, seed=2, preview=False)
+        self.press("motion", "generate_motion", text=text, seed=2, preview=False)
         self.ticks("motion", lambda: session.running("motion").steps is not None)
         for _ in range(3):
             self.module("operators.base").tick()
@@ -156,7 +112,7 @@ class Stress:
         session.cancel("motion")
         self.ticks("motion", self.idle)
         untouched = begun and self.state()[1:] == before[1:] and len(bpy.data.actions) == actions
-        self.press("generate_motion", text=text, seed=2, preview=False)
+        self.press("motion", "generate_motion", text=text, seed=2, preview=False)
         self.ticks("motion", self.idle)
         frames = self.takes[0].frame_end - self.takes[0].frame_start + 1
         return {"untouched": untouched, "frames": frames}
