@@ -23,8 +23,8 @@ from . import check_marks, compat, properties
 __all__ = ["Band", "bands", "close_marks", "keep", "open_marks", "told"]
 
 _HEIGHT_PX, _CHECK_HEIGHT_PX, _GAP_PX = 5.0, 7.0, 1.0
-_ROOM_PX = 15.0  # below the ruler of a low timeline, and below the names of markers; rows become lower to fit
-_BETWEEN = 0.5  # of the height, and of the opacity, for frames between two that were looked at
+_ROOM_PX = 20.0  # about what timelines leave below ruler and markers' names; rows become lower to fit
+_BETWEEN = 0.7  # of the height, and of the opacity, for frames between two that were looked at
 # What is said of it, and its colour, lowest row first.
 KINDS = {
     "changed": ("changed since the last render", (1.0, 0.62, 0.1, 0.9)),
