@@ -32,7 +32,6 @@ CUSTOM = len(SIZES)
 
 MOVES = "moves"  # the motion model that needs no server
 
-_SEEDLESS = ("draft",)  # of engines that the server has not told of yet
 _TITLES = {"draft": "Draft puppet", "mimicmotion": "MimicMotion", "adapter": "Adapter", "wan_vace": "Wan VACE"}
 _MOTION_TITLES = {MOVES: "Moves, in Blender", "t2m-gpt": "T2M-GPT"}
 
@@ -46,7 +45,7 @@ class Engine:
     qualities: tuple[str, ...] = ()  # the usual one last
     multiple: int = 2  # px that width and height must be multiples of
     lacks: tuple[str, ...] = ()  # bundles of weights that have to be fetched first
-    seeded: bool = True  # whether another seed gives another picture
+    seeded: bool = True  # whether another seed gives another picture, as far as the server has told
 
     @property
     def title(self) -> str:
@@ -86,7 +85,7 @@ def engines() -> tuple[Engine, ...]:
             tuple(row.get("qualities", ())),
             row.get("multiple") or 2,
             _lacking(offer, row),
-            row.get("seeded", row["name"] not in _SEEDLESS),
+            row.get("seeded", True),
         )
         for row in offer.get("models", ())
         if row["stage"] == "video"
@@ -100,7 +99,7 @@ def _lacking(offer: dict[str, Any], model: dict[str, Any]) -> tuple[str, ...]:
 
 def engine_named(name: str) -> Engine:
     """The engine of that name, with nothing known but its name where the server does not list it."""
-    return next((engine for engine in engines() if engine.name == name), Engine(name, seeded=name not in _SEEDLESS))
+    return next((engine for engine in engines() if engine.name == name), Engine(name))
 
 
 def engine_names(chosen: str) -> list[str]:
