@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,7 @@ def run(
         "matmul_tflops": rate / 1e12,
         "limit_s": flops / rate,
         "ways": rows,
+        "compiling": _compiling(rows),
     }
     document["table"] = _table(document)
     write_json(folder / "gpu_bench.json", document)
@@ -266,6 +267,18 @@ def _exact_flops(scale: Scale) -> float:
     return 2.0 * settings.schedule[0] * total + decoded * plan.frames
 
 
+def _compiling(rows: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    """What it cost and brought; None where nothing was compiled."""
+    by_name = {row["way"]: row for row in rows}
+    plain, compiled = by_name["ours"], by_name.get("ours, compiled")
+    if compiled is None:
+        return None
+    return {
+        "took_s": compiled["first_step_s"] - plain["first_step_s"],
+        "saved_s": plain["sampling_s"] - compiled["sampling_s"],
+    }
+
+
 def _psnr(found: np.ndarray, wanted: np.ndarray) -> float | None:
     """dB; None where nothing differs."""
     error = float(((found.astype(np.float64) - wanted) ** 2).mean())
@@ -290,6 +303,9 @@ def _table(document: dict[str, Any]) -> str:
             f"| {row['way']} | {row['seconds']:.3g} | {row['sampling_s']:.3g} | {row['decoding_s']:.3g} | "
             f"{row['times_the_reference']:.2f} | {limit} | {psnr} | {peak} |"
         )
+    if document["compiling"] is not None:
+        took, saved = document["compiling"]["took_s"], document["compiling"]["saved_s"]
+        lines.append(f"Compiling took {took:.3g} s and saved {saved:.3g} s of one such render's sampling.")
     if not document["full_size"]:
         lines.append(
             "Open: the figures of a full-size render. They need a GPU; these are of a small size and tell little."

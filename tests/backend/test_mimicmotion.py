@@ -21,11 +21,11 @@ from backend.models.mimicmotion import rendering as rendering_module  # noqa: E4
 from backend.models.mimicmotion.engine import MimicMotion  # noqa: E402
 from backend.models.mimicmotion.networks import Networks  # noqa: E402
 from backend.models.mimicmotion.pictures import reference, skeletons  # noqa: E402
-from backend.models.mimicmotion.rendering import LATENTS, PREVIEW, sampling_plan  # noqa: E402
+from backend.models.mimicmotion.rendering import LATENTS, PREVIEW, Rendering, sampling_plan  # noqa: E402
 from backend.models.mimicmotion.settings import QUALITIES, Settings  # noqa: E402
 from backend.models.svd.memory import MemoryPlan  # noqa: E402
 from backend.models.svd.unet import PoseUNet  # noqa: E402
-from backend.stages import Workplace  # noqa: E402
+from backend.stages import Workplace, silent  # noqa: E402
 from fleximo import Cancelled, FleximoError, RenderJob  # noqa: E402
 from fleximo.camera import Framing  # noqa: E402
 from fleximo.camera_fit import frame_photo  # noqa: E402
@@ -270,6 +270,36 @@ def test_memory_runs_out_under_many_names(
 def test_half_precision_renders_the_same_picture(shared: MimicMotion, whole: tuple[np.ndarray, Path]) -> None:
     frames = shared.render(job(precision="bf16")).frames
     assert 0.0 < np.abs(frames.astype(float) - whole[0]).mean() < 4.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "peak", "compiled"),
+    [
+        ({"precision": "bf16"}, 1e6, True),
+        ({"precision": "bf16"}, 1e15, False),
+        ({"precision": "bf16"}, None, False),
+        ({"precision": "fp32"}, 1e6, False),
+        ({"precision": "bf16", "window": 9, "parity": True}, 1e6, False),
+        ({"precision": "bf16", "compiled": False}, 1e6, False),
+        ({"compiled": True}, None, True),
+    ],
+)
+def test_the_network_is_compiled_where_that_repays_and_the_reason_is_told(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], peak: float | None, compiled: bool
+) -> None:
+    monkeypatch.setattr("backend.models.mimicmotion.rendering.half_precision_peak", lambda _device: peak)
+    given, plan = (
+        job(frames=8, **settings),
+        MemoryPlan(batched=False, stage_offload=False, block_offload=False, chunk=4, window=9, peaks={}),
+    )
+    chosen = Settings.from_json(given.settings)
+    networks = Networks(torch.device("cpu"), settings.get("precision", "fp32"))
+    made = Rendering(given, chosen, networks, plan, None, silent)
+    assert made.compiled is compiled
+    told = [notice.message for notice in made.notices]
+    assert ["is thought to save" in message for message in told] == [True] * (compiled and peak is not None)
+    by_block = Rendering(given, chosen, networks, replace(plan, block_offload=True), None, silent)
+    assert not by_block.compiled and by_block.key != made.key if compiled else by_block.key == made.key
 
 
 def test_when_no_way_is_left_the_user_is_told_what_to_do(

@@ -342,3 +342,58 @@ def test_deep_features_are_computed_at_every_so_many_steps(
     assert 0.0 < (cached - plain).abs().mean() < 0.5 * plain.abs().mean()
     batched = sample(unet, scheduler, told, replace(chosen, batched=True), begun, noise)
     assert torch.isfinite(batched).all()
+
+
+@pytest.mark.parametrize(
+    ("capability", "processors", "teraflops"),
+    [((9, 0), 132, 811), ((8, 0), 108, 332), ((8, 9), 128, 98), ((3, 5), 8, None)],
+)
+def test_the_peak_of_a_card_follows_from_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], processors: int, teraflops: float | None
+) -> None:
+    from backend.models.svd import speed
+
+    class Properties:
+        major, minor = capability
+        multi_processor_count = processors
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: Properties)
+    monkeypatch.setattr(speed, "_can_compile", lambda: True)
+    found = speed.half_precision_peak(torch.device("cuda:0"))
+    assert (found is None) == (teraflops is None) and (found is None or round(found / 1e12) == teraflops)
+    assert speed.half_precision_peak(torch.device("cpu")) is None
+    monkeypatch.setattr(speed, "_can_compile", lambda: False)
+    assert speed.half_precision_peak(torch.device("cuda:0")) is None
+
+
+def test_a_block_that_cannot_be_compiled_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch import nn
+
+    from backend.models.svd.speed import compile_blocks
+
+    class Block(nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            return values * 2.0 + 1.0
+
+    class Blocks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down_blocks, self.mid_block, self.up_blocks = [Block()], Block(), [Block()]
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            for block in (*self.down_blocks, self.mid_block, *self.up_blocks):
+                values = block(values)
+            return values
+
+    asked: list[int] = []
+
+    def refuse(graph: object, inputs: list[torch.Tensor]) -> None:
+        asked.append(len(inputs))
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch._dynamo.config, "suppress_errors", False)
+    blocks, values = Blocks().eval(), torch.ones(2, 3)
+    with torch.inference_mode():
+        wanted = blocks(values)
+        compile_blocks(blocks, refuse)
+        assert torch.equal(blocks(values), wanted) and asked

@@ -155,6 +155,7 @@ def test_a_render_stopped_anywhere_goes_on_to_the_same_bits(
     with pytest.raises(Cancelled):
         engine.render(job(), stop, Workplace(tmp_path))
     fractions: list[float] = []
+    (tmp_path / "0123456789abcdef-000000.mkv").write_bytes(b"of a plan that memory did not allow")
     again = engine.render(job(), lambda fraction, message="": fractions.append(fraction), Workplace(tmp_path))
     assert np.array_equal(again.frames, finished[0])
     assert fractions == sorted(fractions) and fractions[-1] == 1.0

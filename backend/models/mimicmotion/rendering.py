@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from backend.diffusion.checkpoint import Checkpoints, read_sealed, write_sealed
+from backend.diffusion.notices import rendered_alone
 from backend.diffusion.pace import Pace
 from backend.models.mimicmotion.networks import Networks
 from backend.models.mimicmotion.pictures import reference, skeletons
@@ -29,6 +30,7 @@ from backend.models.svd.decode import QuickLook, decode, to_pictures
 from backend.models.svd.memory import MemoryPlan
 from backend.models.svd.sampler import Frozen, SamplingPlan, State, Watch, draw_noise, sample, start
 from backend.models.svd.schedule import make_scheduler
+from backend.models.svd.speed import half_precision_peak, why_compile
 from backend.models.svd.windows import balanced_windows, upstream_windows
 from backend.stages import Progress, Workplace
 from fleximo.errors import Notice
@@ -99,6 +101,7 @@ class Rendering:
         window = min(self.memory.window, frames)
         self.plan = sampling_plan(self.settings, frames, window, batched=self.memory.batched, span=span)
         costs = self.networks.costs
+        self.compiled = self._to_be_compiled(costs.unet_flops_cell)
         self._decode_unit = costs.decode_flops_cell / costs.unet_flops_cell  # in frames of a U-Net call
         self._pace = Pace(self.progress, self._work_until(self.plan.steps) + self._decode_unit * (last - first))
 
@@ -122,6 +125,7 @@ class Rendering:
             "job": self.job.digest,
             "window": self.memory.window,
             "batched": self.memory.batched,
+            "compiled": self.compiled,
             "frozen": self._frozen_clip is not None,
             "weights": self.networks.sums,
             "precision": str(self.networks.dtype),
@@ -144,10 +148,10 @@ class Rendering:
     def _sampled(self, picture: Any) -> Tensor:
         """The final latents (N,4,h,w)."""
         conditioning, look = self._conditioning(picture)
-        self._enter("denoise", "reading the network")
+        self._enter("denoise", "compiling the network" if self.compiled else "reading the network")
         device = self.networks.device
         unet = self.networks.unet(
-            shortened=not self.settings.parity, by_block=self.memory.block_offload, compiled=self.settings.compiled
+            shortened=not self.settings.parity, by_block=self.memory.block_offload, compiled=self.compiled
         )
         steps, spacing = self.settings.schedule
         scheduler = make_scheduler(steps, spacing, self.networks.scheduler_config)
@@ -238,6 +242,21 @@ class Rendering:
         self._leave("vae")
         return Video(pictures[first - low : last - low].copy(), self.job.fps)
 
+    def _to_be_compiled(self, flops_cell: float) -> bool:
+        """As asked for; left to us, where this job's calls repay the minutes, which is told."""
+        if self.memory.block_offload or self.settings.compiled != "auto":
+            return self.settings.compiled is True and not self.memory.block_offload
+        if self.settings.parity or self.networks.dtype.itemsize != 2:
+            return False
+        width, height = self.job.size
+        flops = self._work_until(self.plan.steps) * (width // 8) * (height // 8) * flops_cell
+        why = why_compile(flops, half_precision_peak(self.networks.device))
+        if why is not None:
+            self.notices.append(
+                Notice("compiled", f"The network was compiled first: {why}.", "--set compiled=false leaves it out.")
+            )
+        return why is not None
+
     def _work_until(self, step: int) -> float:
         """Of the first `step` steps, in frames of whole calls of the U-Net."""
         return sum(self.plan.work_at(done) for done in range(step))
@@ -256,15 +275,7 @@ class Rendering:
         found = None if previous is None else read_sealed(previous / LATENTS)
         if found is not None and found[1].get("clip") == self.clip_key:
             return found[0]["latents"]
-        why = "were not kept" if found is None else "were made of another photo, framing or length"
-        self.notices.append(
-            Notice(
-                "rendered_alone",
-                f"The frames {self.job.frames[0]} to {self.job.frames[1]} were rendered as a clip of their own, for "
-                f"the latents of the frames around them {why}.",
-                "Render the whole take again if the cuts show.",
-            )
-        )
+        self.notices.append(rendered_alone("latents of the frames", kept=found is not None))
         return None
 
     def _finished_latents(self) -> Tensor | None:

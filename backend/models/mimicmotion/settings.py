@@ -33,7 +33,7 @@ class Settings(CheckedSettings):
     decode_chunk: int = 8  # frames decoded at once
     decode_overlap: int = 3  # of them, frames shared with the next chunk, against flicker
     batched_guidance: bool = False  # both branches in one call where memory allows; other kernels, so other last bits
-    compiled: bool = False  # compile the network for this size first: minutes, worth it for many renders on a GPU
+    compiled: bool | str = "auto"  # compile the network for this size first: minutes; "auto": where that repays
     precision: str = "auto"  # fp16 on a GPU, fp32 on a CPU
     smaller_window: bool = False  # allow a smaller window where memory is short; it changes the picture
     parity: bool = False  # exactly the reference program's arithmetic, without any of our improvements
@@ -54,7 +54,9 @@ class Settings(CheckedSettings):
         below = "a whole number below decode_chunk"
         self._check("decode_overlap", is_whole(self.decode_overlap, 0, self.decode_chunk - 1), below)
         self._check("precision", self.precision in PRECISIONS, ", ".join(PRECISIONS))
-        for name in ("batched_guidance", "compiled", "smaller_window", "parity"):
+        known = self.compiled == "auto" or isinstance(self.compiled, bool)
+        self._check("compiled", known, "true, false or auto")
+        for name in ("batched_guidance", "smaller_window", "parity"):
             self._check(name, isinstance(getattr(self, name), bool), "true or false")
 
     @property

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from backend.diffusion.checkpoint import Checkpoints
+from backend.diffusion.notices import rendered_alone
 from backend.diffusion.pace import Pace
 from backend.media import read_video, write_video
 from backend.models.wan_vace.memory import MemoryPlan
@@ -286,15 +287,7 @@ class Rendering:
         found = None if previous is None else _kept_clip(previous)
         if found is not None and found[1].get("clip") == self._clip_key:
             return found[0]
-        why = "were not kept" if found is None else "were made of another photo, framing or length"
-        self.notices.append(
-            Notice(
-                "rendered_alone",
-                f"The frames {self.job.frames[0]} to {self.job.frames[1]} were rendered as a clip of their own, for "
-                f"the frames around them {why}.",
-                "Render the whole take again if the cuts show.",
-            )
-        )
+        self.notices.append(rendered_alone("frames", kept=found is not None))
         return None
 
     def _finished_clip(self) -> bool:
@@ -313,7 +306,7 @@ class Rendering:
         write_video(folder / CLIP, Video(self._clip, self.job.fps), lossless=True)
         told = {"render": self._key, "clip": self._clip_key, "frames": blob_digest(self._clip.tobytes())}
         write_json(folder / _CLIP_KEYS, told | {"seed": self.job.seed, "memory": self.memory.to_json()})
-        for piece in folder.glob(f"{self._key[:16]}-*.mkv"):
+        for piece in folder.glob("*-*.mkv"):  # those too that were made on a plan that memory did not allow
             with contextlib.suppress(OSError):
                 piece.unlink()
 
