@@ -194,3 +194,45 @@ def test_a_body_is_made_and_moved_quickly(addon: Any, scene: Any) -> None:
         f"body: made in {1e3 * min(times):.1f} ms; a pose {1e3 * evaluated[0]:.2f} ms, {1e3 * evaluated[1]:.2f} without"
     )
     assert min(times) < 0.05 and evaluated[0] < 0.02
+
+
+def test_undo_and_redo_of_the_body(addon: Any, scene: Any) -> None:
+    take_with(addon, scene)
+    bpy.ops.ed.undo_push(message="a take")
+    armature = bpy.context.scene.fleximo.takes[0].armature
+    addon("body").remove_body(armature)
+    bpy.ops.ed.undo_push(message="no body")
+    for _ in range(3):
+        bpy.ops.ed.undo()
+        armature = bpy.context.scene.fleximo.takes[0].armature
+        body = addon("body").body_of(armature)
+        assert body is not None and body.modifiers[0].object == armature
+        assert armature.pose.bones["head"].custom_shape.name == "fleximo_shape_ring"
+        bpy.ops.ed.redo()
+        assert addon("body").body_of(bpy.context.scene.fleximo.takes[0].armature) is None
+    addon("properties").show_only(bpy.context.scene)
+    assert addon("body").body_of(bpy.context.scene.fleximo.takes[0].armature) is not None
+
+
+def test_enabling_twice_listens_once(addon: Any, installed: str) -> None:
+    handlers = bpy.app.handlers
+    for _ in range(2):
+        bpy.ops.preferences.addon_disable(module=installed)
+        kinds = (handlers.undo_post, handlers.redo_post, handlers.load_post, handlers.depsgraph_update_post)
+        assert not [call for kind in kinds for call in kind if call.__module__.endswith(".trails")]
+        assert addon("properties")._shown_listeners == []
+        bpy.ops.preferences.addon_enable(module=installed)
+        assert len(addon("properties")._shown_listeners) == 1
+        assert sum(call.__module__.endswith(".trails") for call in handlers.undo_post) == 1
+
+
+def test_a_saved_file_keeps_body_and_shapes(addon: Any, scene: Any, tmp_path: Path) -> None:
+    take_with(addon, scene, SMALL)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    take = bpy.context.scene.fleximo.takes[0]
+    body = addon("body").body_of(take.armature)
+    made_of = body["fleximo_body"]
+    addon("properties").show_only(bpy.context.scene)
+    assert addon("body").body_of(take.armature) == body and body["fleximo_body"] == made_of, "nothing is made anew"
+    assert take.armature.pose.bones["spine1"].custom_shape is not None
