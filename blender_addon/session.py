@@ -20,6 +20,7 @@ from typing import Any
 from fleximo.errors import Cancelled, FleximoError
 
 __all__ = [
+    "LATER",
     "Done",
     "Failed",
     "Kept",
@@ -89,8 +90,16 @@ Message = Progress | Done | Failed | Picture | Kept
 class Report:
     """Given to a task's work: called with (fraction, text) it tells progress, and stops the work if asked to."""
 
-    def __init__(self, task: Task, outbox: queue.SimpleQueue[Message]) -> None:
+    def __init__(
+        self, task: Task, outbox: queue.SimpleQueue[Message], part: tuple[float, float] = (0.0, 1.0), before: str = ""
+    ) -> None:
+        self._task, self._part, self._before = task, part, before
         self._key, self._outbox, self._stop, self._left = task.key, outbox, task.stop, task.left
+
+    def part(self, number: int, count: int, before: str) -> Report:
+        """Tells the progress of one of `count` equal parts, the first is 0, with words `before` what it says."""
+        begin, share = self._part[0], self._part[1] / count
+        return Report(self._task, self._outbox, (begin + number * share, share), self._before + before)
 
     @property
     def stopping(self) -> bool:
@@ -109,7 +118,8 @@ class Report:
 
     def tell(self, fraction: float, text: str) -> None:
         """Tells progress without stopping: for work that has something to tidy up first."""
-        self._outbox.put(Progress(self._key, float(fraction), text))
+        begin, share = self._part
+        self._outbox.put(Progress(self._key, begin + share * float(fraction), f"{self._before}{text}"))
 
     def picture(self, content: bytes) -> None:
         """Shows a JPEG beside the progress."""
@@ -122,6 +132,7 @@ class Report:
 
 Work = Callable[[Report], Generator[None, None, Any]]
 Steps = Generator[float, None, Any]  # on the main thread, each step a few ms; yields how much is done, 0..1
+LATER = -1.0  # yielded by a step that waits for Blender itself: the next one belongs to a later tick
 
 
 @dataclass(eq=False)
@@ -267,6 +278,8 @@ class Session:
             try:
                 while True:
                     fraction = next(steps)
+                    if fraction == LATER:
+                        return
                     if not landing:
                         task.fraction = _GATHERED * fraction
                     if time.perf_counter() >= deadline:

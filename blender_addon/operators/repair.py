@@ -148,9 +148,11 @@ def range_task(take: Any, wish: Wish, target: str) -> Task:
             engine = wish.engine or job.engine
             _refuse_seedless(wish, engine, remote.is_seeded(server, engine))
             made: list[tuple[remote.Rendered, RenderJob]] = []
+            jobs = wish.jobs(job, last.master_digest)
             try:
-                for each in wish.jobs(job, last.master_digest):
-                    rendered = yield from remote.render(server, each, folder, stem, label, report, or_whole=False)
+                for number, each in enumerate(jobs):
+                    one = report.part(number, len(jobs), f"{number + 1} of {len(jobs)}: " if len(jobs) > 1 else "")
+                    rendered = yield from remote.render(server, each, folder, stem, label, one, or_whole=False)
                     made.append((rendered, each))
             except Cancelled:
                 if not made:

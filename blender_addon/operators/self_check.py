@@ -14,6 +14,7 @@ from .. import check_marks, compat, offers, properties, remote
 from ..preferences import server_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
+from .orders import KIND
 from .render import why_not
 from .repair import Wish, range_task
 
@@ -130,7 +131,7 @@ looked at and accepted"""
     bl_idname = "fleximo.repair_second"
     bl_label = "Repair This Second"
     bl_options = LEAVES_FILE
-    kind = "render"
+    kind = KIND
 
     frame: bpy.props.IntProperty(name="Frame", description="The marked scene frame; not given: the current one")
     variants: bpy.props.IntProperty(
@@ -151,7 +152,7 @@ looked at and accepted"""
         if checked.peak_near(context.scene.frame_current) is None and marked is None:
             return cls.refuse("Go to a marked frame first: Alt Shift Right Arrow")
         reason = why_not(context)
-        return cls.refuse(reason) if reason else cls.idle()
+        return cls.refuse(reason) if reason else cls.idle(take.uid)
 
     def prepare(self, context: Any) -> Task:
         take = properties.active_take(context.scene)

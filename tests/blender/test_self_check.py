@@ -13,7 +13,7 @@ import pytest
 
 from fleximo.client import Client
 from fleximo.self_check import Look, SelfCheck
-from tests.blender.conftest import SERVER_DATA, serving
+from tests.blender.conftest import serving, stand_ins
 from tests.blender.test_journey import ANNA, FIRST, decoded, folders, our_strips, turn_by_hand
 
 bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
@@ -110,12 +110,8 @@ def go_and_back(scene: Any, peaks: list[tuple[int, Any]]) -> None:
 @pytest.fixture(scope="module")
 def tiny_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A server with small stand-ins of MimicMotion's weights."""
-    pytest.importorskip("torch", reason="Blender's Python has no backend here")
-    if SERVER_DATA:
-        pytest.skip("the server runs elsewhere, with weights of its own")
-    from tests.fixtures.tiny_models import tiny_models
-
-    with serving(tmp_path_factory.mktemp("tiny"), FLEXIMO_MODELS=str(tiny_models())) as folder:
+    models = stand_ins(tmp_path_factory.mktemp("models"), "svd", "mimicmotion")
+    with serving(tmp_path_factory.mktemp("tiny"), FLEXIMO_MODELS=str(models)) as folder:
         yield folder
 
 
@@ -184,6 +180,26 @@ def test_the_worst_second_is_rendered_again_and_accepted(
     assert strips.provenance_of(variant)["seed"] == take.seed + 3, "one that has not been tried"
     assert bpy.ops.fleximo.drop_variants() == {"FINISHED"}
     assert np.array_equal(decoded(take.master), after)
+
+    stop_after_the_first(addon, scene, take, monkeypatch)
+
+
+def stop_after_the_first(addon: Any, scene: Any, take: Any, monkeypatch: Any) -> None:
+    """Stopped on the way, the variants that are finished are there."""
+    remote = addon("remote")
+    real, made = remote.render, []
+
+    def render(*given: Any, **named: Any) -> Any:
+        if made:
+            addon("operators.base").session().cancel("render")
+        made.append((yield from real(*given, **named)))
+        return made[-1]
+
+    scene.frame_set(FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "render", render)
+        assert bpy.ops.fleximo.repair_second(variants=3, steps=1) == {"FINISHED"}
+    assert len(made) == 1 == len(addon("sequencer").variants_of(scene, take.uid))
 
 
 # --- what is drawn

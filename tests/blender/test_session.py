@@ -56,6 +56,21 @@ def test_work_runs_elsewhere_and_lands_here(addon: Any, session: Any) -> None:
     assert session.tasks == {}
 
 
+def test_equal_parts_share_the_progress(addon: Any, session: Any) -> None:
+    def work(report: Any) -> Any:
+        for number in range(2):
+            part = report.part(number, 2, f"{number + 1} of 2: ")
+            part(0.5, "half")
+            part.part(1, 2, "last ").tell(1.0, "done")
+            yield
+
+    progress: list[tuple[float, str]] = []
+    run(session, task(addon, work), lambda t: progress.append((t.fraction, t.text)))
+    told = [each for each in progress if each[1]]
+    assert told[-1] == (1.0, "2 of 2: last done")
+    assert all(text.startswith("1 of 2") == (fraction <= 0.5) for fraction, text in told)
+
+
 def test_a_waiting_task_does_not_hold_up_another(addon: Any, session: Any) -> None:
     release = threading.Event()
 
