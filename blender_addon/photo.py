@@ -6,6 +6,7 @@ Blender shows JPEG files without the rotation that EXIF asks for; everything in 
 from __future__ import annotations
 
 import struct
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,33 @@ import numpy.typing as npt
 from fleximo.camera import Framing
 from fleximo.errors import FleximoError
 
-__all__ = ["canvas_image", "exif_orientation", "place_on_canvas", "size_of"]
+__all__ = ["canvas_bands", "canvas_steps", "exif_orientation", "size_of"]
 
 Pixels = npt.NDArray[np.float32]  # (H,W,4) RGBA 0..1, the top row first
 
 _ORIENTATION_TAG = 0x0112
+_BAND_ROWS = 64  # of the canvas, placed in one step
 
 
-def canvas_image(path: Path, framing: Framing, name: str, former: Any = None) -> Any:
-    """A packed image of the canvas with the photo of `path` on it; takes the place of the image `former`."""
-    canvas = place_on_canvas(_upright(path, framing.photo_size), framing)
-    height, width = canvas.shape[:2]
+def canvas_steps(path: Path, framing: Framing, name: str) -> Generator[float, None, str]:
+    """Makes a packed image of the canvas with the photo of `path` on it, some rows at a time; returns its name.
+
+    Yields how much is done, 0..1. Reading the photo's file is Blender's own and one step.
+    """
+    photo = yield from _upright_steps(path, framing.photo_size)
+    width, height = framing.canvas_size
+    canvas = np.empty((height, width, 4), dtype=np.float32)
+    row = 0
+    for band in canvas_bands(photo, framing):
+        canvas[row : row + len(band)] = band
+        row += len(band)
+        yield 0.3 + 0.5 * row / height
     image = bpy.data.images.new(name, width, height, alpha=True)
-    if former is not None:
-        former.user_remap(image)
-        bpy.data.images.remove(former)
-        image.name = name
+    own: str = image.name
     image.pixels.foreach_set(canvas[::-1].ravel())
-    image.pack()
-    return image
+    yield 0.9
+    bpy.data.images[own].pack()
+    return own
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -50,8 +59,8 @@ def size_of(path: Path) -> tuple[int, int]:
     return (height, width) if exif_orientation(path.read_bytes()) in (5, 6, 7, 8) else (width, height)
 
 
-def _upright(path: Path, photo_size: tuple[int, int]) -> Pixels:
-    """The photo's pixels after EXIF rotation."""
+def _upright_steps(path: Path, photo_size: tuple[int, int]) -> Generator[float, None, Pixels]:
+    """The photo's pixels (H,W,4) after EXIF rotation."""
     try:
         photo = bpy.data.images.load(str(path), check_existing=False)
         width, height = photo.size
@@ -60,20 +69,25 @@ def _upright(path: Path, photo_size: tuple[int, int]) -> Pixels:
     if not width or not height:
         raise FleximoError(f"The photo {path} cannot be read as a picture.", remedy="Choose a JPEG, PNG or WebP file.")
     try:
-        values = np.empty(width * height * photo.channels, dtype=np.float32)
+        channels = photo.channels
+        values = np.empty(width * height * channels, dtype=np.float32)
         photo.pixels.foreach_get(values)
-        rows = values.reshape(height, width, photo.channels)[::-1]
     finally:
         bpy.data.images.remove(photo)
-    pixels = np.ones((height, width, 4), dtype=np.float32)
-    pixels[..., : rows.shape[2]] = rows if rows.shape[2] >= 3 else rows[..., :1]
-    turned = _turn(pixels, exif_orientation(path.read_bytes()))
+    yield 0.2
+    rows = values.reshape(height, width, channels)[::-1]
+    if channels != 4:
+        pixels = np.ones((height, width, 4), dtype=np.float32)
+        pixels[..., :channels] = rows if channels == 3 else rows[..., :1]
+        rows = pixels
+    turned = _turn(rows, exif_orientation(path.read_bytes()))
     if turned.shape[1::-1] != photo_size:
         raise FleximoError(
             f"The photo {path.name} has {turned.shape[1]}x{turned.shape[0]} pixels; "
             f"{photo_size[0]}x{photo_size[1]} were measured in it.",
             remedy="It was changed meanwhile: press Detect Pose again.",
         )
+    yield 0.3
     return turned
 
 
@@ -117,20 +131,31 @@ def _orientation_of_tiff(block: bytes) -> int:
     return 1
 
 
-def place_on_canvas(photo: Pixels, framing: Framing) -> Pixels:
-    """(H,W,4) of the canvas: the photo placed by `framing`, bilinear, transparent outside it."""
-    shrink = max(1, int(1.0 / framing.scale))
-    if shrink > 1:  # average whole blocks first, so that a large photo does not flicker
-        height, width = (n // shrink * shrink for n in photo.shape[:2])
-        blocks = photo[:height, :width].reshape(height // shrink, shrink, width // shrink, shrink, -1)
-        photo = blocks.mean(axis=(1, 3), dtype=np.float32)
-    width, height = framing.canvas_size
-    across = framing.to_photo(np.stack((np.arange(width) + 0.5, np.zeros(width)), axis=-1))[:, 0] / shrink
-    down = framing.to_photo(np.stack((np.zeros(height), np.arange(height) + 0.5), axis=-1))[:, 1] / shrink
-    canvas = _lerp(_lerp(photo, down, axis=0), across, axis=1)
-    inside = (down >= 0)[:, None] & (down <= photo.shape[0])[:, None] & (across >= 0) & (across <= photo.shape[1])
-    canvas[~inside] = 0.0
-    return canvas
+def canvas_bands(photo: Pixels, framing: Framing) -> Iterator[Pixels]:
+    """The canvas from the top, some rows (h,W,4) at a time: the photo placed by `framing`, transparent outside it."""
+    shrink = max(1, int(1.0 / framing.scale))  # whole blocks are averaged first, so that a large photo does not flicker
+    height, width = (n // shrink for n in photo.shape[:2])
+    canvas_width, canvas_height = framing.canvas_size
+    across = _in_photo(framing, canvas_width, 0) / shrink
+    down = _in_photo(framing, canvas_height, 1) / shrink
+    low = np.clip(np.floor(down - 0.5), 0, height - 1).astype(int)
+    for start in range(0, canvas_height, _BAND_ROWS):
+        own = slice(start, start + _BAND_ROWS)
+        first, last = low[own].min(), min(low[own].max() + 1, height - 1)
+        part = photo[first * shrink : (last + 1) * shrink, : width * shrink]
+        if shrink > 1:
+            part = part.reshape(last + 1 - first, shrink, width, shrink, 4).mean(axis=(1, 3), dtype=np.float32)
+        band = _lerp(_lerp(part, down[own] - first, axis=0), across, axis=1)
+        inside = (down[own] >= 0)[:, None] & (down[own] <= height)[:, None] & (across >= 0) & (across <= width)
+        band[~inside] = 0.0
+        yield band
+
+
+def _in_photo(framing: Framing, count: int, axis: int) -> npt.NDArray[Any]:
+    """(count,) px of the photo for the centres of the canvas's columns (axis 0) or rows (1)."""
+    places = np.zeros((count, 2))
+    places[:, axis] = np.arange(count) + 0.5
+    return np.asarray(framing.to_photo(places)[:, axis])
 
 
 def _lerp(pixels: Pixels, places: npt.NDArray[Any], axis: int) -> Pixels:

@@ -27,6 +27,7 @@ __all__ = [
     "close_session",
     "open_session",
     "session",
+    "soon",
     "tick",
 ]
 
@@ -66,6 +67,15 @@ def begin(task: Task) -> None:
     show(task)
     if not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, persistent=True)
+
+
+def soon(task: Task) -> None:
+    """Begins `task`; waits for it where no timer ticks, as in a script without a window."""
+    if not bpy.app.background:
+        begin(task)
+        return
+    session().begin(task)
+    session().finish(task)
 
 
 def tick() -> float | None:

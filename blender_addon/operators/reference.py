@@ -24,9 +24,9 @@ from fleximo.upper_body import plan_for
 from .. import camera, photo, points, properties, remote, shot
 from ..preferences import server_folder
 from ..session import Report, Task
-from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
+from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, soon
 
-__all__ = ["CLASSES", "fit_take_camera", "read_photo"]
+__all__ = ["CLASSES", "fit_take_camera", "photo_steps", "read_photo"]
 
 
 def photo_path(take: Any) -> Path:
@@ -75,7 +75,7 @@ class FLEXIMO_OT_set_reference(FleximoOperator, bpy.types.Operator):
             return told
         shot.store_person(take, shot.person_of(known), digest)
         fit_take_camera(context.scene, take)
-        return f"{told} The person was found in it for {known.name}."
+        return _show_photo(take, f"{told} The person was found in it for {known.name}.")
 
 
 class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
@@ -116,11 +116,14 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
                 folder, content, report, points=marks, choose=choose, stature_m=stature_m, lens_degrees=lens_degrees
             )
 
-        def land(person: Person) -> str:
+        def land(person: Person) -> Generator[float, None, str]:
             scene, landed = properties.find_take(uid)
             shot.store_person(landed, person, digest)
             points.remove_handles(landed)
             fit_take_camera(scene, landed)
+            yield 0.1
+            yield from photo_steps(uid)
+            landed = properties.find_take(uid)[1]
             found = f"The person in {photo_path(landed).name} was found; the camera is fitted to the photo."
             return f"{found} {_motion_told(landed, person)}".strip()
 
@@ -148,7 +151,8 @@ class FLEXIMO_OT_place_points(FleximoOperator, bpy.types.Operator):
             size = tuple(take.size) if all(take.size) else None
             framing = frame_photo(photo.size_of(photo_path(take)), size, person)
             take.framing = json.dumps(framing.to_json())
-            _show_camera(scene, take, points.blank_camera(framing), framing)
+            _show_camera(scene, take, points.blank_camera(framing))
+            _show_photo(take, "")
         camera, framing = points.view_of(take)
         points.place_handles(scene, take, camera, framing, points.start_points(person, framing))
         return "Drag the points onto the person; hide (H) what the photo does not show. Left is the person's own left."
@@ -180,27 +184,53 @@ class FLEXIMO_OT_fit_camera(FleximoOperator, bpy.types.Operator):
     def act(self, context: Any) -> str:
         take = properties.active_take(context.scene)
         fit_take_camera(context.scene, take)
-        return f"{take.camera.name} sees the scene as the photo's camera did."
+        return _show_photo(take, f"{take.camera.name} sees the scene as the photo's camera did.")
 
 
 def fit_take_camera(scene: Any, take: Any) -> None:
-    """Framing and camera of the take, as exact values and as a camera object with the photo behind it."""
+    """Framing and camera of the take, as exact values and as a camera object; the photo is left to `photo_steps`."""
     person = shot.person_of(take)
     size = tuple(take.size) if all(take.size) else None
     framing = frame_photo(person.photo_size, size, person)
     fitted = fit_camera(person, framing)
     shot.store_camera(take, fitted, framing)
-    _show_camera(scene, take, fitted, framing)
+    _show_camera(scene, take, fitted)
 
 
-def _show_camera(scene: Any, take: Any, fitted: Camera, framing: Framing) -> None:
-    """The take's camera object with the photo behind it."""
+def _show_camera(scene: Any, take: Any, fitted: Camera) -> None:
     existing = take.camera if take.camera and scene.objects.get(take.camera.name) == take.camera else None
     take.camera = camera.make_camera(scene, fitted, f"{take.name} camera", existing)
-    former = camera.background_of(take.camera)
-    image = photo.canvas_image(photo_path(take), framing, f"{take.name} photo", former)
-    camera.show_background(take.camera, image)
     scene.camera = take.camera
+
+
+def photo_steps(uid: str) -> Generator[float, None, None]:
+    """Puts the photo behind the take's camera object, placed as the take's framing says."""
+    take = properties.find_take(uid)[1]
+    framing = Framing.from_json(json.loads(take.framing))
+    made = yield from photo.canvas_steps(photo_path(take), framing, f"{take.name} photo")
+    take, image = properties.find_take(uid)[1], bpy.data.images[made]
+    former = camera.background_of(take.camera)
+    if former is not None:
+        former.user_remap(image)
+        bpy.data.images.remove(former)
+        image.name = f"{take.name} photo"
+    camera.show_background(take.camera, image)
+
+
+def _show_photo(take: Any, told: str) -> str:
+    """Puts the photo behind the camera: at once for a script, step by step for people. Returns `told`."""
+    uid = take.uid
+
+    def work(report: Report) -> Generator[None, None, None]:
+        report(0.0, "Reading the photo")
+        yield
+
+    def land(_: None) -> Generator[float, None, str]:
+        yield from photo_steps(uid)
+        return told
+
+    soon(Task("photo", f"Photo of {take.name}", work, land, about=uid))
+    return told
 
 
 CLASSES = (FLEXIMO_OT_set_reference, FLEXIMO_OT_detect_pose, FLEXIMO_OT_place_points, FLEXIMO_OT_fit_camera)

@@ -11,13 +11,14 @@ import bpy
 from fleximo.errors import FleximoError
 from fleximo.files import read_bytes
 from fleximo.job import blob_digest
+from fleximo.person import Person
 from fleximo.rigs import match_rig
 
 from .. import bake, foreign_rig, properties, rig_photo, sampling, shot
 from ..preferences import stored_path, video_folder
 from ..session import Report, Steps, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
-from .reference import fit_take_camera
+from .reference import fit_take_camera, photo_steps
 
 __all__ = ["CLASSES"]
 
@@ -112,13 +113,14 @@ def _there(armature: Any, take: Any) -> Any:
     return armature
 
 
-class FLEXIMO_OT_photo_from_rig(FleximoOperator, bpy.types.Operator):
+class FLEXIMO_OT_photo_from_rig(TaskOperator, bpy.types.Operator):
     """Render the character as it stands now and take the picture as the photo; nothing has to be detected, for points,
-    outline and lengths are known. Blender waits for about a second"""
+    outline and lengths are known"""
 
     bl_idname = "fleximo.photo_from_rig"
     bl_label = "Photo of the Character"
-    bl_options = CHANGES_FILE
+    bl_options = LEAVES_FILE
+    kind = "photo"
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -127,19 +129,35 @@ class FLEXIMO_OT_photo_from_rig(FleximoOperator, bpy.types.Operator):
             return cls.refuse("Choose the take's character and press Map Rig first")
         if not rig_photo.meshes_of(armature):
             return cls.refuse("The armature moves no mesh that could be seen")
-        return True
+        return cls.idle()
 
-    def act(self, context: Any) -> str:
+    def prepare(self, context: Any) -> Task:
         scene, take, armature = context.scene, properties.active_take(context.scene), _character(context)
-        folder = video_folder()
+        folder, uid = video_folder(), take.uid
         stem = f"{bpy.path.clean_name(take.name)} {bpy.path.clean_name(armature.name)}"
         path = next(free for n in range(1, 10_000) if not (free := Path(folder, f"{stem} {n}.png")).exists())
-        pose = sampling.pose_now(scene, armature)
-        person = rig_photo.render_photo(scene, armature, pose, path)
-        take.photo = stored_path(path)
-        shot.store_person(take, person, blob_digest(read_bytes(path)))
-        fit_take_camera(scene, take)
-        return f"The photo is {path.name}; points, outline and lengths are the character's own."
+        shown = (scene.name, armature.name, sampling.pose_now(scene, armature), path)
+
+        def gather() -> Generator[float, None, Work]:
+            person = yield from rig_photo.render_steps(*shown)
+
+            def work(report: Report) -> Generator[None, None, tuple[Person, str]]:
+                report(0.5, f"Reading {path.name}")
+                yield
+                return person, blob_digest(read_bytes(path))
+
+            return work
+
+        def land(found: tuple[Person, str]) -> Steps:
+            scene, landed = properties.find_take(uid)
+            landed.photo = stored_path(path)
+            shot.store_person(landed, *found)
+            fit_take_camera(scene, landed)
+            yield 0.1
+            yield from photo_steps(uid)
+            return f"The photo is {path.name}; points, outline and lengths are the character's own."
+
+        return Task(self.kind, f"Photo of {armature.name}", None, land, gather, about=uid)
 
 
 CLASSES = (FLEXIMO_OT_map_rig, FLEXIMO_OT_bake_to_rig, FLEXIMO_OT_photo_from_rig)

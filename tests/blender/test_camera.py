@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fleximo import Camera, FleximoError, Framing
+from fleximo import Camera, FleximoError, Framing, Person
 
 bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 
@@ -80,13 +80,22 @@ def test_cameras_that_blender_cannot_show_are_refused(addon: Any, scene: Any) ->
         addon("camera").make_camera(scene, moving, "Camera")
 
 
+def canvas_image(addon: Any, path: Path, framing: Framing, name: str) -> Any:
+    steps = addon("photo").canvas_steps(path, framing, name)
+    try:
+        while True:
+            assert 0.0 <= next(steps) <= 1.0
+    except StopIteration as end:
+        return bpy.data.images[end.value]
+
+
 def test_the_canvas_picture_is_the_photo_placed_by_the_framing(addon: Any, scene: Any) -> None:
     from PIL import Image
 
     photo = np.asarray(Image.open(PEOPLE / "anna.jpg").convert("RGB")) / 255.0
     height, width = photo.shape[:2]
     framing = Framing((width, height), (400, 300), 0.25, (30.0, 20.0))
-    image = addon("photo").canvas_image(PEOPLE / "anna.jpg", framing, "canvas")
+    image = canvas_image(addon, PEOPLE / "anna.jpg", framing, "canvas")
     pixels = np.array(image.pixels[:]).reshape(300, 400, 4)[::-1]
     assert image.packed_file is not None
     assert pixels[5, 5, 3] == 0 and pixels[100, 100, 3] == 1
@@ -94,8 +103,16 @@ def test_the_canvas_picture_is_the_photo_placed_by_the_framing(addon: Any, scene
         left, top = (int(4 * (x - 30)), int(4 * (y - 20)))
         wanted = photo[top : top + 4, left : left + 4].mean(axis=(0, 1))
         assert np.abs(pixels[y, x, :3] - wanted).max() < 0.01
-    again = addon("photo").canvas_image(PEOPLE / "anna.jpg", framing, "canvas", image)
-    assert again.name == "canvas" and len(bpy.data.images) == 1
+
+
+def test_a_camera_fitted_again_has_one_picture(addon: Any, scene: Any, anna: Person) -> None:
+    take = addon("properties").add_take(scene)
+    take.photo = str(PEOPLE / "anna.jpg")
+    addon("shot").store_person(take, anna, "")
+    for _ in range(2):
+        assert bpy.ops.fleximo.fit_camera() == {"FINISHED"}
+        assert [image.name for image in bpy.data.images] == ["Take 1 photo"]
+        assert addon("camera").background_of(take.camera) == bpy.data.images[0]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -108,14 +125,14 @@ def test_photos_stand_upright_as_exif_asks(addon: Any, scene: Any, tmp_path: Pat
     Image.open(PEOPLE / "anna.jpg").resize((120, 200)).save(path, exif=exif, quality=95)
     upright = ImageOps.exif_transpose(Image.open(path))
     framing = Framing(upright.size, upright.size, 1.0, (0.0, 0.0))
-    image = addon("photo").canvas_image(path, framing, "upright")
+    image = canvas_image(addon, path, framing, "upright")
     pixels = np.array(image.pixels[:]).reshape(upright.size[1], upright.size[0], 4)[::-1, :, :3]
     assert np.abs(pixels - np.asarray(upright) / 255.0).max() < 0.02
 
 
 def test_a_photo_that_changed_or_is_none_is_refused_in_words(addon: Any, scene: Any, tmp_path: Path) -> None:
     with pytest.raises(FleximoError, match="Detect Pose again"):
-        addon("photo").canvas_image(PEOPLE / "anna.jpg", Framing((10, 10), (10, 10), 1.0, (0.0, 0.0)), "canvas")
+        canvas_image(addon, PEOPLE / "anna.jpg", Framing((10, 10), (10, 10), 1.0, (0.0, 0.0)), "canvas")
     (tmp_path / "text.jpg").write_text("no picture")
     with pytest.raises(FleximoError, match="cannot be read as a picture"):
-        addon("photo").canvas_image(tmp_path / "text.jpg", Framing((10, 10), (10, 10), 1.0, (0.0, 0.0)), "canvas")
+        canvas_image(addon, tmp_path / "text.jpg", Framing((10, 10), (10, 10), 1.0, (0.0, 0.0)), "canvas")
