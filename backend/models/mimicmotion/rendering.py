@@ -114,6 +114,8 @@ class Rendering:
             self._keep(latents)
         else:
             self._pace.skip(self._work_until(self.plan.steps))
+        if self.place is not None:
+            Checkpoints(self.place.folder, self.key).clear()  # they have done their work
         video = self._decoded(latents)
         self.progress(1.0, "rendered")
         return video
@@ -284,7 +286,7 @@ class Rendering:
         return found[0]["latents"] if found is not None and found[1].get("render") == self.key else None
 
     def _keep(self, latents: Tensor) -> None:
-        """Final latents stay for later changes; the checkpoints have done their work."""
+        """Final latents stay for later changes."""
         if self.place is None:
             return
         told = {
@@ -297,7 +299,6 @@ class Rendering:
             "cost": str(self.plan.cost),
         }
         write_sealed(self.place.folder / self._latents_file, {"latents": latents}, told)
-        Checkpoints(self.place.folder, self.key).clear()
 
 
 class _Onlooker:

@@ -84,6 +84,7 @@ class Rendering:
             for window in self.windows:
                 self._render(window)
             self._keep_clip()
+        self._tidy()
         self.progress(1.0, "rendered")
         return Video(self._clip[slice(*self._range)].copy(), self.job.fps)
 
@@ -299,14 +300,19 @@ class Rendering:
         return True
 
     def _keep_clip(self) -> None:
-        """The clip stays for later changes; pieces and checkpoints have done their work."""
+        """The clip stays for later changes."""
         if self.place is None:
             return
         folder = self.place.folder
         write_video(folder / CLIP, Video(self._clip, self.job.fps), lossless=True)
         told = {"render": self._key, "clip": self._clip_key, "frames": blob_digest(self._clip.tobytes())}
         write_json(folder / _CLIP_KEYS, told | {"seed": self.job.seed, "memory": self.memory.to_json()})
-        for piece in folder.glob("*-*.mkv"):  # those too that were made on a plan that memory did not allow
+
+    def _tidy(self) -> None:
+        """Pieces have done their work once the clip is kept, as checkpoints had once a piece was."""
+        if self.place is None:
+            return
+        for piece in self.place.folder.glob("*-*.mkv"):  # those too that were made on a plan that memory did not allow
             with contextlib.suppress(OSError):
                 piece.unlink()
 
