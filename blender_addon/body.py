@@ -21,7 +21,7 @@ from fleximo.rig import DEFAULT_RIG, Rig
 
 from . import axes, foreign_rig, properties, sampling, shapes
 
-__all__ = ["body_of", "can_have_body", "close_bodies", "open_bodies", "remove_body", "show_body"]
+__all__ = ["body_of", "can_have_body", "close_bodies", "is_lost", "open_bodies", "remove_body", "show_body"]
 
 _MARK = "fleximo_body"  # custom property of the mesh object: what it was made of
 _COLOUR = (0.60, 0.58, 0.56, 1.0)
@@ -57,6 +57,11 @@ def can_have_body(armature: Any) -> bool:
 def body_of(armature: Any) -> Any:
     """The mesh object that is the armature's body, None where it has none."""
     return next((each for each in armature.children if _MARK in each), None)
+
+
+def is_lost(file: str) -> bool:
+    """Whether the body in `file` is gone, so that new bodies are the mannequin's."""
+    return bool(file) and not Path(file).is_file()
 
 
 def show_body(armature: Any, shown: bool, file: str = "") -> None:
@@ -99,7 +104,7 @@ def _template(file: str) -> SkinnedBody:
         try:
             return _loaded(file)
         except FleximoError:
-            pass  # the user's file is gone; the panel says so
+            pass  # it is gone: the panel says so
     return mannequin()
 
 

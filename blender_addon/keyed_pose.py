@@ -7,7 +7,7 @@ Knows the two layers of keys and the IK of the limbs; other constraints and laye
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,84 +51,104 @@ def hand_keys(armature: Any, names: Sequence[str]) -> list[float]:
 
 def keyed_poses(armature: Any, frames: Sequence[int]) -> Poses:
     """The poses at these scene frames, as the keys tell them. The armature must have the default rig's bones."""
-    rig, layers = sampling.rig_of(armature), _layers(armature)
-    turns = np.empty((len(frames), len(rig.joint_names), 4))
-    for joint, (name, rest) in enumerate(zip(rig.joint_names, rest_quaternions(armature, rig.joint_names))):
-        turns[:, joint] = _turn(layers, name, rest, frames)
-    root = rig.joint_names[0]
-    places = _place(layers, armature, root, frames)
-    poses = _forward(rig, turns, places)
+    reader, rig = _Reader(armature, frames), sampling.rig_of(armature)
+    rests = rest_quaternions(armature, rig.joint_names)
+    turns = np.stack([reader.turn(name, rest) for name, rest in zip(rig.joint_names, rests)], axis=1)
+    poses = _forward(rig, turns, reader.place(rig.joint_names[0]))
     for limb in limb_ik.LIMBS if limb_ik.has_controls(armature) else ():
-        switch = layers[-1].values(f'pose.bones["{limb_ik.control_of(limb)}"]["{limb_ik.SWITCH}"]', 1, frames, 0.0)
-        rows = np.flatnonzero(switch[:, 0] > 0.5)
+        rows = np.flatnonzero(reader.switched(limb))
         if len(rows):
-            _reach(rig, poses, turns, rows, layers, armature, limb, [frames[row] for row in rows])
+            _reach(rig, poses, turns, rows, _Held(armature, [frames[row] for row in rows]), limb)
     return poses
 
 
+@dataclass(frozen=True)
 class _Layer:
-    """The curves of one action by path and index, and how much later than the scene's its time is."""
+    """What one action says."""
 
-    def __init__(self, action: Any, earlier: float, span: tuple[float, float] | None) -> None:
-        channels = compat.channels_in(action) if action is not None else None
-        self._curves = {} if channels is None else {(c.data_path, c.array_index): c for c in channels.fcurves}
-        self._earlier = earlier
-        self._span = span  # the frames in which it counts; None: all
+    curves: dict[tuple[str, int], Any]  # by path and index
+    later: float = 0.0  # by how much its frames lie later in the scene
+    span: tuple[float, float] | None = None  # the scene frames in which it counts; None: all
 
     def values(self, path: str, width: int, frames: Sequence[int], default: float) -> Any:
         """(T,width) of the curves; `default` where there is none, for the first component."""
         result = np.zeros((len(frames), width))
         result[:, 0] = default
         for index in range(width):
-            curve = self._curves.get((path, index))
+            curve = self.curves.get((path, index))
             if curve is not None:
-                result[:, index] = [curve.evaluate(frame - self._earlier) for frame in frames]
+                result[:, index] = [curve.evaluate(frame - self.later) for frame in frames]
         return result
 
     def has(self, path: str) -> bool:
         """Whether there is a curve of that path."""
-        return any((path, index) in self._curves for index in range(4))
+        return any((path, index) in self.curves for index in range(4))
 
     def counts(self, frames: Sequence[int]) -> Any:
         """(T,) bool."""
-        if self._span is None:
+        if self.span is None:
             return np.ones(len(frames), dtype=bool)
-        return np.array([self._span[0] <= frame <= self._span[1] for frame in frames])
+        return np.array([self.span[0] <= frame <= self.span[1] for frame in frames])
+
+
+_NOTHING = _Layer({})
+
+
+def _curves(action: Any) -> dict[tuple[str, int], Any]:
+    channels = compat.channels_in(action) if action is not None else None
+    return {} if channels is None else {(curve.data_path, curve.array_index): curve for curve in channels.fcurves}
 
 
 def _layers(armature: Any) -> tuple[_Layer, _Layer]:
     """What is played below, and the keys by hand above it."""
     strip = edit_layer.shown_strip(armature)
     if strip is None:
-        return _Layer(edit_layer.base_action(armature), 0.0, None), _Layer(None, 0.0, None)
+        return _Layer(_curves(edit_layer.base_action(armature))), _NOTHING
+    below = _Layer(_curves(strip.action), strip.frame_start - strip.action_frame_start)
     edits = edit_layer.edits_action(armature)
-    below = _Layer(strip.action, strip.frame_start - strip.action_frame_start, None)
     if edits is None:
-        return below, _Layer(None, 0.0, None)
-    return below, _Layer(edits, 0.0, (float(edits.frame_range[0]), float(edits.frame_range[1])))
+        return below, _NOTHING
+    return below, _Layer(_curves(edits), span=(float(edits.frame_range[0]), float(edits.frame_range[1])))
 
 
-def _turn(layers: tuple[_Layer, _Layer], name: str, rest: Any, frames: Sequence[int]) -> Any:
-    """(T,4) what a bone that rests as `rest` is turned by, in our axes."""
-    path = edit_layer.turn_path(name)
-    below, above = layers
-    basis = rot.normalise(below.values(path, 4, frames, 1.0))
-    if above.has(path):
-        own = rot.normalise(above.values(path, 4, frames, 1.0))
-        own[~above.counts(frames)] = rot.IDENTITY
-        basis = rot.multiply(basis, own)
-    return axes.quaternions_from_blender(rot.multiply(rot.multiply(rest, basis), rot.conjugate(rest)))
+class _Reader:
+    """Reads what the layers say at some scene frames."""
+
+    def __init__(self, armature: Any, frames: Sequence[int]) -> None:
+        self.armature, self._frames = armature, frames
+        self._below, self._above = _layers(armature)
+
+    def turn(self, name: str, rest: Any) -> Any:
+        """(T,4) what a bone that rests as `rest` is turned by, in our axes."""
+        path = edit_layer.turn_path(name)
+        basis = rot.normalise(self._below.values(path, 4, self._frames, 1.0))
+        if self._above.has(path):
+            own = rot.normalise(self._above.values(path, 4, self._frames, 1.0))
+            own[~self._above.counts(self._frames)] = rot.IDENTITY
+            basis = rot.multiply(basis, own)
+        return axes.quaternions_from_blender(rot.multiply(rot.multiply(rest, basis), rot.conjugate(rest)))
+
+    def place(self, name: str) -> Any:
+        """(T,3) m where a bone without parent is, in our axes."""
+        path = f'pose.bones["{name}"].location'
+        moved = self._below.values(path, 3, self._frames, 0.0)
+        if self._above.has(path):
+            moved += self._above.values(path, 3, self._frames, 0.0) * self._above.counts(self._frames)[:, None]
+        rest, head = rest_quaternions(self.armature, (name,))[0], rest_heads(self.armature, (name,))[0]
+        return axes.points_from_blender(rot.rotate(rest, moved) + head)
+
+    def switched(self, limb: str) -> Any:
+        """(T,) bool: whether the limb is moved by its control."""
+        path = f'pose.bones["{limb_ik.control_of(limb)}"]["{limb_ik.SWITCH}"]'
+        return self._above.values(path, 1, self._frames, 0.0)[:, 0] > 0.5
 
 
-def _place(layers: tuple[_Layer, _Layer], armature: Any, name: str, frames: Sequence[int]) -> Any:
-    """(T,3) m where a bone without parent is, in our axes."""
-    below, above = layers
-    path = f'pose.bones["{name}"].location'
-    moved = below.values(path, 3, frames, 0.0)
-    if above.has(path):
-        moved += above.values(path, 3, frames, 0.0) * above.counts(frames)[:, None]
-    rest, head = rest_quaternions(armature, (name,))[0], rest_heads(armature, (name,))[0]
-    return axes.points_from_blender(rot.rotate(rest, moved) + head)
+class _Held(_Reader):
+    """Reads the controls of limbs: they have keys by hand alone, whose last ones hold."""
+
+    def __init__(self, armature: Any, frames: Sequence[int]) -> None:
+        super().__init__(armature, frames)
+        self._below, self._above = _NOTHING, replace(self._above, span=None)
 
 
 def _forward(rig: Rig, turns: Any, root: Any) -> Poses:
@@ -142,52 +162,28 @@ def _forward(rig: Rig, turns: Any, root: Any) -> Poses:
     return Poses(world, places)
 
 
-def _reach(
-    rig: Rig, poses: Poses, turns: Any, rows: Any, layers: Any, armature: Any, limb: str, frames: Sequence[int]
-) -> None:
-    """Writes into `poses` (T) how a limb lies in those `rows` in which its control moves it."""
-    upper, lower, end = (rig.index(name) for name in limb_ik.LIMBS[limb])
-    control, pole = limb_ik.control_of(limb), limb_ik.pole_of(limb)
-    held = _above_only(layers)
-    target, aim = (_place(held, armature, name, frames) for name in (control, pole))
-    begin = poses.places[rows, upper]
+def _reach(rig: Rig, poses: Poses, turns: Any, rows: Any, held: _Held, limb: str) -> None:
+    """Writes into `poses` (T) how a limb lies in those `rows` in which its control moves it; `turns`: local ones."""
+    names, control, pole = limb_ik.LIMBS[limb], limb_ik.control_of(limb), limb_ik.pole_of(limb)
+    upper, lower, end = (rig.index(name) for name in names)
+    begin, aim = poses.places[rows, upper], held.place(pole)
     lengths = [float(np.linalg.norm(rig.rest_offsets[joint])) for joint in (lower, end)]
-    middle, tip = two_bone_ik(begin, target, lengths[0], lengths[1], aim - begin)
-    at_rest = [rig.rest_joints[joint] for joint in (upper, lower, end)]
-    rest_pole = axes.points_from_blender(rest_heads(armature, (pole,))[0]) - _raised(rig, armature)
+    middle, tip = two_bone_ik(begin, held.place(control), lengths[0], lengths[1], aim - begin)
+    at_rest = axes.points_from_blender(rest_heads(held.armature, (*names, pole)))
     plane = rot.cross(tip - begin, aim - begin)
-    rest_plane = rot.cross(at_rest[2] - at_rest[0], rest_pole - at_rest[0])
-    for joint, ends, rest in ((upper, (begin, middle), at_rest[:2]), (lower, (middle, tip), at_rest[1:])):
-        poses.turns[rows, joint] = rot.multiply(
-            _frame(ends[1] - ends[0], plane), rot.conjugate(_frame(rest[1] - rest[0], rest_plane))
-        )
+    rest_plane = rot.cross(at_rest[2] - at_rest[0], at_rest[3] - at_rest[0])
+    for joint, bone, rest in (
+        (upper, middle - begin, at_rest[1] - at_rest[0]),
+        (lower, tip - middle, at_rest[2] - at_rest[1]),
+    ):
+        poses.turns[rows, joint] = rot.multiply(_frame(bone, plane), rot.conjugate(_frame(rest, rest_plane)))
     poses.places[rows, lower], poses.places[rows, end] = middle, tip
-    poses.turns[rows, end] = _turn(held, control, rest_quaternions(armature, (control,))[0], frames)
-    for joint in range(end + 1, len(rig.joint_names)):
+    poses.turns[rows, end] = held.turn(control, rest_quaternions(held.armature, (control,))[0])
+    for joint in rig.descendants(names[-1])[1:]:
         above = int(rig.parents[joint])
-        if above == end or _hangs_on(rig, above, end):
-            poses.turns[rows, joint] = rot.multiply(poses.turns[rows, above], turns[rows, joint])
-            poses.places[rows, joint] = poses.places[rows, above] + rot.rotate(
-                poses.turns[rows, above], rig.rest_offsets[joint]
-            )
-
-
-def _above_only(layers: tuple[_Layer, _Layer]) -> tuple[_Layer, _Layer]:
-    """Controls have keys by hand alone, whose last ones hold."""
-    held = _Layer(None, 0.0, None)
-    held._curves = layers[1]._curves
-    return _Layer(None, 0.0, None), held
-
-
-def _hangs_on(rig: Rig, joint: int, end: int) -> bool:
-    while joint > end:
-        joint = int(rig.parents[joint])
-    return joint == end
-
-
-def _raised(rig: Rig, armature: Any) -> Any:
-    """(3,) m where the rig's origin, its root, is in the armature's rest pose."""
-    return axes.points_from_blender(rest_heads(armature, rig.joint_names[:1])[0])
+        turned = poses.turns[rows, above]
+        poses.turns[rows, joint] = rot.multiply(turned, turns[rows, joint])
+        poses.places[rows, joint] = poses.places[rows, above] + rot.rotate(turned, rig.rest_offsets[joint])
 
 
 def _frame(along: Any, plane: Any) -> Any:

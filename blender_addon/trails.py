@@ -184,8 +184,7 @@ def _current(take: Any) -> _Drawn:
         trails = trails_now(scene, take)
         colours = np.array([_SIDES[side] for side in TRAILED.values()])
         lines = trail_lines(trails.paths, colours, trails.fades)
-        shader = gpu.shader.from_builtin("POLYLINE_SMOOTH_COLOR")
-        batch = _batch("LINES", lines.places, lines.colours, None, shader) if len(lines.places) else None
+        batch = _batch("LINES", lines.places, lines.colours) if len(lines.places) else None
         _drawn = _Drawn(made_of, trails, batch, [_ghost(*ghost) for ghost in trails.ghosts])
     return _drawn
 
@@ -196,17 +195,17 @@ def _ghost(surface: Any, colour: tuple[float, ...]) -> Any:
     return _batch("TRIS", surface, np.tile(colour, (len(surface), 1)), triangles)
 
 
-def _batch(kind: str, places: Any, colours: Any, rows: Any, shader: Any = None) -> Any:
-    form = gpu.types.GPUVertFormat() if shader is None else shader.format_calc()
-    if shader is None:
-        form.attr_add(id="pos", comp_type="F32", len=3, fetch_mode="FLOAT")
-        form.attr_add(id="color", comp_type="F32", len=4, fetch_mode="FLOAT")
+def _batch(kind: str, places: Any, colours: Any, rows: Any = None) -> Any:
+    form = gpu.types.GPUVertFormat()
+    form.attr_add(id="pos", comp_type="F32", len=3, fetch_mode="FLOAT")
+    form.attr_add(id="color", comp_type="F32", len=4, fetch_mode="FLOAT")
     vertices = gpu.types.GPUVertBuf(form, len(places))
     vertices.attr_fill("pos", np.ascontiguousarray(places, dtype=np.float32))
     vertices.attr_fill("color", np.ascontiguousarray(colours, dtype=np.float32))
     if rows is None:
         return gpu.types.GPUBatch(type=kind, buf=vertices)
-    return gpu.types.GPUBatch(type=kind, buf=vertices, elem=gpu.types.GPUIndexBuf(type=kind, seq=rows.astype(np.int32)))
+    order = gpu.types.GPUIndexBuf(type=kind, seq=np.ascontiguousarray(rows, dtype=np.int32))
+    return gpu.types.GPUBatch(type=kind, buf=vertices, elem=order)
 
 
 def _draw_ghosts() -> None:

@@ -49,20 +49,25 @@ def draw_rig(layout: Any, take: Any, state: Any) -> None:
     if armature is None or not body.can_have_body(armature):
         return
     layout.use_property_split = False  # names stand on the switches themselves
-    row = layout.row(align=True)
+    switches = layout.column()
+    switches.use_property_split = False
+    row = switches.row(align=True)
     row.prop(take, "show_body", toggle=True, icon="OUTLINER_OB_MESH")
     row.prop(armature.data, "show_bone_custom_shapes", text="Shapes", toggle=True, icon="MESH_CIRCLE")
-    row = layout.row(align=True)
-    if state.body_name:
-        row.label(text=state.body_name, icon="FILE")
-    row.operator("fleximo.use_body_model", icon="FILEBROWSER")
+    row = switches.row(align=True)
+    row.operator("fleximo.use_body_model", text=state.body_name or "Body Model", icon="FILEBROWSER")
     row.operator("fleximo.drop_body_model", text="", icon="X")
-    layout.prop(state, "show_trails", toggle=True, icon="ONIONSKIN_ON")
+    if body.is_lost(state.body_file):
+        switches.label(text="Its copy is gone: choose it again", icon="ERROR")
+    _draw_collections(switches.column(align=True), armature)
+    layout.prop(state, "show_trails")
     if state.show_trails:
-        row = layout.row(align=True)
+        column = layout.column(align=True)
         for name in ("trail_frames", "ghosts", "ghost_step"):
-            row.prop(state, name)
-    column = layout.column(align=True)
+            column.prop(state, name)
+
+
+def _draw_collections(column: Any, armature: Any) -> None:
     for pair in _SHOWN:
         row = column.row(align=True)
         for title in pair:

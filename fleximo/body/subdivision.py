@@ -21,28 +21,27 @@ def subdivided(values: FloatArray, faces: Sequence[Sequence[int]]) -> tuple[Floa
     """
     values = np.asarray(values, dtype=np.float64)
     count, sizes = len(values), np.array([len(face) for face in faces])
-    corners = np.concatenate([np.asarray(face) for face in faces])
+    corners = np.array([vertex for face in faces for vertex in face])
     face_of = np.repeat(np.arange(len(faces)), sizes)
-    following = np.concatenate([np.roll(np.asarray(face), -1) for face in faces])
+    # The corner before and the corner after each one, around its face.
+    starts, place = np.repeat(np.cumsum(sizes) - sizes, sizes), np.arange(len(corners))
+    around = np.repeat(sizes, sizes)
+    before, after = (starts + (place - starts + step) % around for step in (-1, 1))
+    following = corners[after]
     centres = _sums(face_of, values[corners], len(faces)) / sizes[:, None]
     edges, edge_of = np.unique(np.sort(np.stack((corners, following), axis=1), axis=1), axis=0, return_inverse=True)
     edge_of = edge_of.reshape(-1)
     ends = values[edges].sum(axis=1)
     middles = (ends + _sums(edge_of, centres[face_of], len(edges))) / 4.0
     moved = _moved(values, corners, centres[face_of], edges, ends / 2.0)
-    before = np.concatenate([np.roll(np.arange(start, start + size), 1) for start, size in _spans(sizes)])
     quads = np.stack((corners, count + edge_of, count + len(edges) + face_of, count + edge_of[before]), axis=1)
     return np.concatenate((moved, middles, centres)), quads
 
 
-def _spans(sizes: IntArray) -> list[tuple[int, int]]:
-    return list(zip((np.cumsum(sizes) - sizes).tolist(), sizes.tolist()))
-
-
 def _sums(rows: IntArray, values: FloatArray, count: int) -> FloatArray:
-    summed = np.zeros((count, values.shape[1]))
-    np.add.at(summed, rows, values)
-    return summed
+    """(count,C): the rows of `values` added up by their number in `rows`, each of which occurs."""
+    order = np.argsort(rows, kind="stable")
+    return np.asarray(np.add.reduceat(values[order], np.searchsorted(rows[order], np.arange(count))))
 
 
 def _moved(

@@ -167,6 +167,7 @@ def test_the_users_own_model_takes_the_mannequins_place(addon: Any, scene: Any, 
 
 def test_a_model_that_is_gone_leaves_the_mannequin(addon: Any, scene: Any) -> None:
     scene.fleximo.body_file = "/nowhere/body.npz"
+    assert addon("body").is_lost(scene.fleximo.body_file) and not addon("body").is_lost("")
     take = take_with(addon, scene)
     assert len(addon("body").body_of(take.armature).data.vertices) < 4000
 

@@ -57,7 +57,16 @@ def test_limbs_moved_by_their_controls(addon: Any, scene: Any, take: Any) -> Non
     for path in ("location", "rotation_quaternion"):
         control.keyframe_insert(path, frame=40)
     theirs, ours = seen(addon, scene, take, range(1, take.frame_end + 1, 5))
+    print(f"limbs moved by controls: joints within {1e3 * np.abs(theirs - ours).max():.2f} mm")
     assert np.abs(theirs - ours).max() < 2e-3
+    scene.frame_set(41)
+    turns = addon("keyed_pose").keyed_poses(take.armature, [41]).turns[0]
+    rig = addon("sampling").rig_of(take.armature)
+    posed = take.armature.evaluated_get(bpy.context.evaluated_depsgraph_get()).pose.bones
+    for name in ("right_shoulder", "right_wrist", "right_index2", "left_hip", "left_ankle", "left_foot"):
+        turn = posed[name].matrix.to_quaternion() @ posed[name].bone.matrix_local.to_quaternion().inverted()
+        own = addon("axes").quaternions_to_blender(turns[rig.index(name)])
+        assert abs(float(np.dot(own, turn))) > np.cos(np.radians(1.0)), name
 
 
 def test_a_previewed_motion_is_the_one_that_is_seen(addon: Any, scene: Any, take: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +156,12 @@ def test_bytes_and_back() -> None:
         SkinnedBody.from_bytes(b"PK nothing")
 
 
+made_up = cache(make_body)
+
+
 def with_joints(count: int) -> dict[str, Any]:
     """The made-up body as a model of more joints: hands of 15 each, and SMPL-X's jaw and eyes."""
-    body = make_body(2)
+    body = made_up(2)
     arrays = body.arrays()
     if count == 24:
         return arrays
@@ -201,7 +205,7 @@ def test_the_users_own_model(tmp_path: Path, count: int) -> None:
     ({"kintree_table": np.zeros((2, 24), int)}, "hang together"),
 ])  # fmt: skip
 def test_what_is_no_model_is_told(tmp_path: Path, change: dict[str, Any], told: str) -> None:
-    arrays = {**make_body(1).arrays(), **change}
+    arrays = {**made_up(1).arrays(), **change}
     np.savez(tmp_path / "model.npz", **{name: values for name, values in arrays.items() if values is not None})
     with pytest.raises(FleximoError, match=told):
         read_body(tmp_path / "model.npz")
