@@ -14,6 +14,7 @@ from . import (
     overlay,
     panels,
     preferences,
+    presets,
     preview_picture,
     properties,
     shortcuts,
@@ -24,7 +25,14 @@ from .operators import base, orders
 
 __all__ = ["register", "unregister"]
 
-_CLASSES = (*properties.CLASSES, *foreign_rig.CLASSES, *preferences.CLASSES, *operators.CLASSES, *panels.CLASSES)
+_CLASSES = (
+    *properties.CLASSES,
+    *foreign_rig.CLASSES,
+    *preferences.CLASSES,
+    *operators.CLASSES,
+    *presets.CLASSES,
+    *panels.CLASSES,
+)
 
 _undo: list[Callable[[], None]] = []
 

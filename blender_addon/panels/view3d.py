@@ -5,6 +5,7 @@ from typing import Any
 import bpy
 
 from .. import live_puppet, offers, plan_list, preview_picture, properties
+from ..presets import draw_presets
 from .character import draw_character
 from .edit import draw_edit, draw_rig
 from .render import draw_render
@@ -248,6 +249,9 @@ class FLEXIMO_PT_body(_TakePanel, bpy.types.Panel):
 class FLEXIMO_PT_render(_TakePanel, bpy.types.Panel):
     bl_idname = "FLEXIMO_PT_render"
     bl_label = "Render"
+
+    def draw_header_preset(self, _context: Any) -> None:
+        draw_presets(self.layout)
 
     def draw_take(self, layout: Any, take: Any) -> None:
         draw_render(layout, take)
