@@ -136,6 +136,18 @@ def serving(folder: Path, **more: str) -> Iterator[Path]:
             process.kill()
 
 
+def stand_ins(folder: Path, *bundles: str) -> Path:
+    """The models folder `folder` with small made-up weights, which the server's Python makes where it has torch."""
+    if SERVER_DATA:
+        pytest.skip("the server runs elsewhere, with weights of its own")
+    command = [SERVER_PYTHON, "-m", "tests.fixtures.make_standin_weights", *bundles, "--tiny", "--to", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    if done.returncode and "No module named" in done.stderr:
+        pytest.skip("the extra `models` is not installed")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
 def scene(addon: Any) -> Any:
     """The only scene of the empty file."""

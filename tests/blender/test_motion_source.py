@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 from fleximo import DEFAULT_RIG
-from tests.blender.conftest import ROOT, SERVER_DATA, SERVER_PYTHON, serving
+from tests.blender.conftest import serving, stand_ins
 from tests.blender.test_edit_layer import bits, pose, sampled
 from tests.blender.test_journey import press, wait_for
 from tests.blender.test_preview import keys
@@ -25,15 +24,7 @@ TEXT = "a man juggles three balls, then waves, then bows"
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder with made-up weights of T2M-GPT, small ones."""
-    if SERVER_DATA:
-        pytest.skip("the server runs elsewhere; it keeps its own weights")
-    folder = tmp_path_factory.mktemp("models")
-    made = [SERVER_PYTHON, "-m", "tests.fixtures.make_standin_weights", "t2m_gpt", "clip_vit_b32", "--tiny"]
-    done = subprocess.run([*made, "--to", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    if done.returncode and "No module named" in done.stderr:
-        pytest.skip("the extra `models` is not installed")
-    assert done.returncode == 0, done.stderr
-    return folder
+    return stand_ins(tmp_path_factory.mktemp("models"), "t2m_gpt", "clip_vit_b32")
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_the_draft_is_checked_marked_and_checked_again_where_it_changed(
     checked = marks.checked(take)
     assert (checked.start, checked.check.frames, checked.check.every) == (FIRST, take.rendered_frames, 4)
     assert live.message == marks.told(checked) and "deserve" in live.message
-    peaks = checked.peaks()
+    peaks = checked.peaks
     assert peaks and peaks[0][0] > FIRST, "a flat puppet cannot turn; its first frame is the photo"
     wanted = [(at, f"fleximo: check {look.error:.2f}") for at, look in peaks]
     assert markers(scene) == sorted([*wanted, (7, "mine")])
@@ -128,7 +128,7 @@ def test_the_worst_second_is_rendered_again_and_accepted(
     assert bpy.ops.fleximo.render() == {"FINISHED"}
     assert bpy.ops.fleximo.self_check() == {"FINISHED"}
     marks, strips = addon("check_marks"), addon("sequencer")
-    peaks = marks.checked(take).peaks()
+    peaks = marks.checked(take).peaks
     assert [look.found for _, look in peaks] == [False] * len(peaks), "made-up weights show nobody"
     assert [at for at, _ in peaks] == [FIRST, FIRST + 8]
 
@@ -162,7 +162,7 @@ def test_the_worst_second_is_rendered_again_and_accepted(
 
     known = [look.frame for look in marks.checked(take).check.looks]
     assert known == [*range(4)], "the repaired second has to be looked at again"
-    assert [at for at, _ in marks.checked(take).peaks()] == [FIRST]
+    assert [at for at, _ in marks.checked(take).peaks] == [FIRST]
     bpy.ops.fleximo.self_check()
     assert len(marks.checked(take).check.looks) == 12
 
@@ -239,7 +239,7 @@ def test_a_check_of_another_render_or_one_that_cannot_be_read_is_not_shown(addon
     marks, take = addon("check_marks"), addon("properties").add_take(scene)
     take.job, take.rendered_start, take.rendered_frames = "one", 5, 20
     marks.keep(take, checked_of(addon, {0: 0.5}).check)
-    assert marks.checked(take).peaks()[0][0] == 5
+    assert marks.checked(take).peaks[0][0] == 5
     take.job = "another"
     assert marks.checked(take) is None and marks.checked(None) is None
     for broken in ("", "{", "[]", json.dumps({"job": "another", "start": 1, "check": {}})):
