@@ -34,7 +34,7 @@ LEFT_BEHIND = ["master.mkv", "refined.json", REFINED_TRACK, "video.mp4"]
 
 
 class Poser:
-    """An engine that does the pose well (bright frames) if it is told it as surely as a detector tells it."""
+    """An engine that does the pose well (bright frames) if it is told it just as surely as a detector tells it."""
 
     name, fps, window, reach = "poser", None, None, 0
 
@@ -44,7 +44,7 @@ class Poser:
     def render(self, job: RenderJob, progress: Progress = silent, place: Workplace | None = None) -> Video:
         self.calls += 1
         progress(0.5, "posing")
-        sure = (job.signal.track.confidence[:, 2] > INVENTED + 0.1)[slice(*job.frames)]
+        sure = (np.abs(job.signal.track.confidence[:, 2] - SURE) < 0.01)[slice(*job.frames)]
         level = np.where(sure, GOOD, BAD)[:, None, None, None]
         return Video(np.broadcast_to(level, (len(sure), *job.size[::-1], 3)).astype(np.uint8), job.fps)
 

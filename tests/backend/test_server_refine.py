@@ -137,6 +137,11 @@ def test_a_change_of_a_refined_render_goes_on_from_the_refined_skeleton(
     assert json.loads((third / "report.json").read_text())["ranges"] == [[4, 6]], "a change of a change"
     np.testing.assert_allclose(PoseTrack.load(third / refine.REFINED_TRACK).points_px, refined.points_px, atol=1e-3)
 
+    chosen = replace(job.with_window(2, 5), seed=9, previous="0" * 64)
+    again = run(tmp_path, "again", chosen, previous="first")
+    assert json.loads((again / "report.json").read_text())["ranges"] == [[2, 5]]
+    assert np.array_equal(read_video(again / "master.mkv").frames, old), "a range is rendered from what was refined"
+
     other = replace(edited, photo=b"another photo", previous="0" * 64)
     whole = run(tmp_path, "whole", other, previous="first")
     assert not (whole / refine.REFINED_TRACK).exists(), "refined for another person"

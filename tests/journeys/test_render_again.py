@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend import refine
 from backend.cli import main
 from backend.media import read_video
 from fleximo import Motion
+from fleximo.pose_track import PoseTrack
+from tests.backend.test_refine import Poser, looking, poser
+
+__all__ = ["poser"]  # the fixture
 
 PEOPLE = Path(__file__).parents[1] / "data" / "people"
 
@@ -70,6 +75,31 @@ def test_a_changed_motion_renders_its_frames_and_can_be_changed_again(
     assert np.flatnonzero((old != new).any(axis=(1, 2, 3))).tolist() == list(range(start, stop))
     left = np.abs(old.astype(int) - again)
     assert left.max() < 12 and left.mean() < 1e-3, "but for a motion's rounding in its file"
+
+
+def test_a_refined_run_is_changed_and_repaired_from_its_refined_skeleton(
+    keep: Path,
+    poser: Poser,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By an engine that does dark what it is told unsurely, which only what is not refined is."""
+    find = looking(PoseTrack.load(keep / "pose_track.npz"), 1.0, 6.0)
+    monkeypatch.setattr(refine, "find_whole_body", lambda frame, detector: find(frame))
+    command = ["animate", "--image", str(PEOPLE / "kenji.jpg"), "-o", str(tmp_path / "o.mp4"), "--engine", "poser"]
+    command += ["--motion", str(keep / "motion.npz"), "--keep", str(tmp_path / "keep"), "--size", "144x256"]
+    assert main([*command, "--fps", "10", "--refine"]) == 0
+    refined = PoseTrack.load(tmp_path / "keep" / "refined.npz")
+    assert (PoseTrack.load(tmp_path / "keep" / "pose_track.npz").points_px == refined.points_px).all()
+    edited = bent(tmp_path / "keep", tmp_path / "edited.npz")
+    there = run(capsys, "--from", tmp_path / "keep", "--motion", edited, "-o", tmp_path / "there")
+    assert there["frames_rendered"] == 3 and len(there["ranges"]) == 1
+    again = run(capsys, "--from", tmp_path / "there", "--range", "2:5", "-o", tmp_path / "again")
+    for folder in (tmp_path / "there", Path(again["videos"][0]).parent):
+        assert (read_video(folder / "master.mkv").frames.mean(axis=(1, 2, 3)) > 130).all(), folder.name
+        way = np.abs(PoseTrack.load(folder / "refined.npz").points_px - refined.points_px).max(axis=(1, 2))
+        assert np.flatnonzero(way > 0.05).tolist() == list(range(*there["ranges"][0]))
 
 
 def test_a_range_stays_a_part_of_the_same_run(keep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
