@@ -82,16 +82,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Runs the Blender tier on each of Blender's Python modules.")
     parser.add_argument("--only", default="", help="the beginning of a version, such as 5.2")
     arguments, given = parser.parse_known_args()
+    chosen = [wheel for wheel in WHEELS if wheel.version.startswith(arguments.only)]
+    if not chosen:
+        parser.error(f"no version begins with {arguments.only}: {', '.join(wheel.version for wheel in WHEELS)}")
     runs: list[Run] = []
     try:
         # All at once: each waits for its server now and then, which leaves room for the others even on two cores.
-        for wheel in WHEELS:
-            if wheel.version.startswith(arguments.only):
-                python = environment_of(wheel)
-                if python is None:
-                    print(f"{wheel} is not tested here: python{wheel.python} not found.", flush=True)
-                else:
-                    runs.append(start(wheel, python, given))
+        for wheel in chosen:
+            python = environment_of(wheel)
+            if python is None:
+                print(f"{wheel} is not tested here: python{wheel.python} not found.", flush=True)
+            else:
+                runs.append(start(wheel, python, given))
+                print(f"{wheel} is being tested; what it says: {runs[-1].output.relative_to(ROOT)}", flush=True)
         statuses = [run.status() for run in runs]
     finally:
         for run in runs:
