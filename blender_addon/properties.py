@@ -19,6 +19,7 @@ from . import check_marks, choices, plan_list
 
 __all__ = [
     "CLASSES",
+    "FORMAT",
     "FLEXIMO_PG_live",
     "FLEXIMO_PG_scene",
     "FLEXIMO_PG_take",
@@ -37,6 +38,7 @@ __all__ = [
     "on_shown",
     "remove_take",
     "show_only",
+    "told_of_format",
 ]
 
 # Enum items carry numbers, so that a file keeps its meaning when items are added.
@@ -306,8 +308,13 @@ class FLEXIMO_PG_take(bpy.types.PropertyGroup):
     rendered_frames: bpy.props.IntProperty(description="How many frames the last render has")
 
 
+FORMAT = 1  # of the takes in a file; a higher one means that earlier versions of Fleximo would lose something
+
+
 class FLEXIMO_PG_scene(bpy.types.PropertyGroup):
     """The takes of a scene."""
+
+    format: bpy.props.IntProperty(description="Which version of Fleximo's takes the file holds; 0: before 1 was told")
 
     takes: bpy.props.CollectionProperty(type=FLEXIMO_PG_take)
     active: bpy.props.IntProperty(
@@ -388,6 +395,14 @@ def live() -> Any:
     return bpy.data.window_managers[0].fleximo
 
 
+def told_of_format() -> str:
+    """What is to be told of the open file's takes; empty where this version knows all that they hold."""
+    newest = max((scene.fleximo.format for scene in bpy.data.scenes), default=0)
+    if newest <= FORMAT:
+        return ""
+    return f"This file was saved by a newer Fleximo (takes {newest}, here {FORMAT}). Update before you save it."
+
+
 def active_take(scene: Any) -> Any:
     """The take that the panels show, None where the scene has none."""
     state = scene.fleximo
@@ -397,6 +412,7 @@ def active_take(scene: Any) -> Any:
 def add_take(scene: Any) -> Any:
     """A new take of `scene`, made the active one, with a name of its own."""
     state = scene.fleximo
+    state.format = max(state.format, FORMAT)
     taken = {take.name for take in state.takes}
     take = state.takes.add()
     take.name = next(name for n in range(1, len(taken) + 2) if (name := f"Take {n}") not in taken)

@@ -169,6 +169,7 @@ def _opened(*_: Any) -> None:
     for task in list(session().tasks.values()):
         if task.kept is not None and task.about not in takes:
             session().leave(task)
+    properties.live().error = properties.told_of_format()
     try:
         attach()
     except (FleximoError, ValueError, KeyError, TypeError) as error:
