@@ -46,6 +46,7 @@ class Checked:
     start: int
     check: SelfCheck
 
+    @functools.cached_property
     def peaks(self) -> list[tuple[int, Look]]:
         """(scene frame, look) of the worst frames, in the order of time."""
         return sorted((self.start + look.frame, look) for look in self.check.peaks())
@@ -53,9 +54,7 @@ class Checked:
     def peak_near(self, frame: int) -> tuple[int, Look] | None:
         """The worst frame in whose second the scene frame lies; of several the nearest."""
         around = [
-            (at, look)
-            for at, look in self.peaks()
-            if self._second(look)[0] <= frame - self.start < self._second(look)[1]
+            (at, look) for at, look in self.peaks if self._second(look)[0] <= frame - self.start < self._second(look)[1]
         ]
         return min(around, key=lambda peak: abs(peak[0] - frame), default=None)
 
@@ -105,7 +104,7 @@ def after_render(take: Any, former: Checked | None, ranges: Sequence[tuple[int, 
 def renew_markers(scene: Any, take: Any) -> None:
     """Puts markers on the worst frames of the scene's active take, and takes away those of former checks."""
     found = checked(take)
-    wanted = [] if found is None else [(at, f"{MARKER}{look.error:.2f}") for at, look in found.peaks()]
+    wanted = [] if found is None else [(at, f"{MARKER}{look.error:.2f}") for at, look in found.peaks]
     there = [marker for marker in scene.timeline_markers if marker.name.startswith(MARKER)]
     if sorted((marker.frame, marker.name) for marker in there) == wanted:
         return
@@ -129,7 +128,7 @@ def select_marker(scene: Any, frame: int) -> None:
 
 def told(found: Checked) -> str:
     """What the check found, in a sentence or two."""
-    check, worst = found.check, found.peaks()
+    check, worst = found.check, found.peaks
     looked = len(check.looks)
     share = f"All {looked} frames" if looked == check.frames else f"{looked} of {check.frames} frames"
     said = f"{share} looked at, off by {check.mean_error:.2f} torso lengths on average"

@@ -75,14 +75,14 @@ class SelfCheck:
 
         NaN where the neighbours lie further apart than `every`, so that nothing is known.
         """
-        errors = np.full(self.frames, np.nan)
-        for look in self.looks:
-            errors[look.frame] = look.error
-        for before, after in zip(self.looks, self.looks[1:]):
-            if after.frame - before.frame <= self.every:
-                span = np.arange(before.frame, after.frame + 1)
-                errors[span] = np.interp(span, (before.frame, after.frame), (before.error, after.error))
-        return errors
+        if not self.looks:
+            return np.full(self.frames, np.nan)
+        frames, looked_at = np.arange(self.frames), np.array([look.frame for look in self.looks])
+        errors = np.interp(frames, looked_at, [look.error for look in self.looks])
+        before = looked_at[np.searchsorted(looked_at, frames, side="right").clip(1) - 1]
+        after = looked_at[np.searchsorted(looked_at, frames).clip(max=len(looked_at) - 1)]
+        known = (before <= frames) & (frames <= after) & (after - before <= self.every)
+        return np.where(known, errors, np.nan)
 
     def peaks(self, threshold: float = OFF, most: int = MOST_PEAKS) -> list[Look]:
         """The worst frames, the worst first, each at least a second from the others and off by `threshold` or more."""

@@ -121,7 +121,7 @@ class FLEXIMO_OT_go_to_worst(_OnChecked, bpy.types.Operator):
 
 def _peaks(context: Any) -> list[tuple[int, Any]]:
     checked = check_marks.checked(properties.active_take(context.scene))
-    return [] if checked is None else checked.peaks()
+    return [] if checked is None else checked.peaks
 
 
 class FLEXIMO_OT_repair_second(TaskOperator, bpy.types.Operator):

@@ -55,7 +55,7 @@ def _draw_self_check(layout: Any, take: Any) -> None:
     for icon, (error, _), more in zip(_RAMP_ICONS, check_marks.COLOURS, ("", "", " torso")):
         row.label(text=f"{error:.2f}{more}", icon=icon)
     row.operator("fleximo.clear_check", text="", icon="X")
-    if checked.peaks():
+    if checked.peaks:
         row = box.row(align=True)
         row.operator("fleximo.go_to_worst", text="", icon="TRIA_LEFT").step = -1
         row.operator("fleximo.repair_second", icon="PREVIEW_RANGE")

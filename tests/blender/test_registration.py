@@ -117,7 +117,7 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any, monkeypatch: Any) -
     bpy.ops.fleximo.generate_motion(preview=True)
     variant = SimpleNamespace(mute=False, name="variant 1")
     monkeypatch.setattr(addon("sequencer"), "variants_of", lambda *_: [variant])
-    looked_at = SimpleNamespace(peaks=lambda: [(1, None)])
+    looked_at = SimpleNamespace(peaks=[(1, None)])
     monkeypatch.setattr(addon("check_marks"), "checked", lambda _: looked_at)
     monkeypatch.setattr(addon("check_marks"), "told", lambda _: "Far from what was asked for.")
     asked += [entry for kind in panels for entry in draw(kind)]
