@@ -220,6 +220,15 @@ def test_what_moves_fast_at_the_border_is_no_cut() -> None:
     assert borders(still, [(0, 40)]) == ()
 
 
+def test_a_jump_of_fine_detail_alone_is_a_cut_too() -> None:
+    """Every other column 8 levels lighter, then the others: colours at a glance stay, pixels do not."""
+    columns = np.where(np.arange(512) % 2, 108, 92).astype(np.uint8)
+    still = np.broadcast_to(columns[:, None], (40, 16, 512, 3)).copy()
+    still[20:] = 200 - still[20:]
+    [edge] = borders(still, [(20, 40)])
+    assert edge.visible and edge.lab < 0.1
+
+
 # --- MimicMotion's own networks made small ---
 
 TINY = {"steps": 2, "guidance": 1.0, "decode_chunk": 8, "decode_overlap": 1}

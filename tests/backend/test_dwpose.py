@@ -129,7 +129,7 @@ def test_a_photo_becomes_a_person(ready: Path) -> None:
     assert person.notices == ()
     assert overlap(person.mask, mask_of("anna")) > 0.95 and person.has_depth, "MediaPipe sees the same person"
     detect.release()
-    assert dwpose_models.weights_in_use() is None
+    assert dwpose_models._networks.bundle is None
 
 
 def test_what_mediapipe_sees_elsewhere_is_not_taken(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:

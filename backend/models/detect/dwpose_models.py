@@ -19,7 +19,7 @@ from backend.models.detect.dwpose_points import crop_boxes, crops, points_of
 from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError
 
-__all__ = ["BUNDLE", "Seen", "look", "release", "weights_in_use"]
+__all__ = ["BUNDLE", "Seen", "look", "release"]
 
 BUNDLE = "dwpose"
 _AT_ONCE = 16  # crops of one call: 21 MB of input
@@ -75,11 +75,6 @@ def look(rgb: npt.NDArray[np.uint8]) -> Seen:
         simcc_x, simcc_y = _peaks(_networks.pose, crops(rgb, centres, sizes))
     points, scores = wholebody_128(*points_of(simcc_x, simcc_y, centres, sizes))
     return Seen(points, scores, boxes)
-
-
-def weights_in_use() -> weights.Bundle | None:
-    """The bundle that was loaded last and is still in memory."""
-    return _networks.bundle
 
 
 def release() -> None:
