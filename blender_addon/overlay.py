@@ -59,11 +59,17 @@ class _Shown:
         self.paper: ClipFit | None
         self.fit, self.paper = shot.fit_of(take)
         self.seed: int = take.seed
-        self.batch: Any = None  # None: the pose has changed since it was made
+        self.now: PoseTrack | None = None  # None: the pose has changed since it was projected
+        self.batch: Any = None  # None: since it was drawn
         self.wider = 1.0  # the strokes of the batch
 
     def track(self, scene: Any, armature: Any) -> PoseTrack:
-        """One frame: what the video model would see of the armature as it stands."""
+        """One frame: what the video model would see of the armature as it stands; projected once for all who draw."""
+        if self.now is None:
+            self.now = self._projected(scene, armature)
+        return self.now
+
+    def _projected(self, scene: Any, armature: Any) -> PoseTrack:
         fitted = apply_fit(sampling.pose_now(scene, armature), self.fit)
         track = project(fitted, self.camera, self.person, self.framing, seed=self.seed)
         if self.paper is None:
@@ -129,7 +135,7 @@ def close_overlay() -> None:
 @persistent  # type: ignore[untyped-decorator]
 def _pose_changed(*_: Any) -> None:
     if _shown is not None:
-        _shown.batch = None
+        _shown.now = _shown.batch = None
     for call in _listeners:
         call()
 
