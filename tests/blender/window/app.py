@@ -44,6 +44,7 @@ class App:
 
     def __init__(self, display: str, port: int, process: subprocess.Popen[bytes], shots: Path) -> None:
         self.display, self.port, self.process, self.shots = display, port, process, shots
+        self._places: dict[str, tuple[int, int]] = {}  # of buttons, where they were last
 
     # Questions
 
@@ -128,7 +129,7 @@ class App:
         deadline = time.monotonic() + 30.0
         while still and time.monotonic() < deadline:
             time.sleep(0.25)
-            self.settle()
+            self.move(WIDTH // 2, HEIGHT - 4)  # again, for a tooltip that was late
             before, pixels = pixels, self._pixels()
             if np.array_equal(before, pixels):
                 break
@@ -192,18 +193,21 @@ class App:
         return self._place("ctrl+alt+shift+c", path, path)
 
     def _place(self, keys: str, wanted: str, name: str) -> tuple[int, int]:
-        left, top, right, bottom = self.region("view", "UI")
         self.ask("setattr(bpy.context.window_manager, 'clipboard', '')")
+        if name in self._places and wanted in self._copied(*self._places[name], keys, patient=True):
+            return self._places[name]
+        left, top, right, bottom = self.region("view", "UI")
         for patient in (False, True):
             for y in range(top + 24, bottom - 8, _STEP_PX):
                 for share in (0.2, 0.45, 0.75):
                     x = round(left + share * (right - left))
-                    if wanted in self._copied(x, y, keys, patient):
+                    if wanted in self._copied(x, y, keys, patient=patient):
+                        self._places[name] = x, y
                         return x, y
         self.picture(f"missing_{name}")
         raise AssertionError(f"{name} is not in the sidebar")
 
-    def _copied(self, x: int, y: int, keys: str, patient: bool) -> str:
+    def _copied(self, x: int, y: int, keys: str, *, patient: bool) -> str:
         """What is in the clipboard after pressing `keys` over a place; a busy Blender needs patience to notice it."""
         if patient:
             self.move(x, y)

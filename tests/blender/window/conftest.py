@@ -127,6 +127,7 @@ sequencer.type = preview.type = "SEQUENCE_EDITOR"
     """
 sequencer.spaces.active.view_type, preview.spaces.active.view_type = "SEQUENCER", "PREVIEW"
 view.spaces.active.show_region_ui = True
+view.spaces.active.show_gizmo_navigate = view.spaces.active.overlay.show_cursor = False
 for area in (view, sequencer, preview):
     for kind in ("toolbar", "channels", "footer"):
         if hasattr(area.spaces.active, f"show_region_{kind}"):

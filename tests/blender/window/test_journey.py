@@ -184,7 +184,7 @@ def test_the_photo_is_chosen_and_the_person_found(app: App) -> None:
 
 
 def test_the_skeleton_is_drawn_over_the_photo_in_the_models_colours(app: App) -> None:
-    app.run(f"{TAKE}.show_body = False")
+    app.run(f"{TAKE}.show_body = view.spaces.active.overlay.show_bones = False")
     over(app, "view", "KP_0")
     over(app, "view", "Home")
     app.wait(f"{TAKE}.fit")  # measured when it is drawn for the first time
@@ -232,7 +232,7 @@ def _inside(point: Any, triangle: Any) -> bool:
 
 
 def test_the_live_puppet_follows_a_bone_turned_by_the_mouse(app: App) -> None:
-    app.run("bpy.context.scene.frame_set(30); view.spaces.active.overlay.show_bones = False")
+    app.run("bpy.context.scene.frame_set(30)")
     skeleton = app.picture()
     press(app, "live_puppet")
     done(app, f"__import__('{MODULE}.live_puppet', fromlist=['x']).is_live({TAKE})")
@@ -299,7 +299,7 @@ def draw():
 watch(spent)
 bone = {TAKE}.armature.pose.bones["left_shoulder"]
 kept = bone.rotation_quaternion.copy()
-for number in range(20):
+for number in range(12):
     bone.rotation_quaternion.rotate(type(bone.rotation_quaternion)((0.0, 1.0, 0.0), 0.02))
     started = time.thread_time()
     bpy.context.view_layer.update()
@@ -308,7 +308,7 @@ for number in range(20):
 posed = {{name: sorted(times) for name, times in spent.items()}}
 for times in spent.values():
     times.clear()
-for number in range(20):
+for number in range(12):
     draw()
 again = {{name: sorted(times) for name, times in spent.items()}}
 watch(None)
@@ -322,29 +322,28 @@ def test_a_pose_is_drawn_in_time(app: App) -> None:
     quick = {name: times[len(times) // 4] for name, times in posed.items()}  # the rest is the machine's other work
     told = {f"{name}, pose changed, CPU ms": round(each, 2) for name, each in quick.items()}
     redrawn = again["skeleton"][len(again["skeleton"]) // 4]
-    told |= {"skeleton, redrawn, CPU ms": round(redrawn, 2)}
-    told |= {"frames per second with both": _frames_per_second(app)}
+    told |= {"skeleton, redrawn, CPU ms": round(redrawn, 2), "played with both": _played(app)}
     app.click(*app.field("show_overlay"))
     press(app, "live_puppet")
     done(app, f"not __import__('{MODULE}.live_puppet', fromlist=['x']).is_live({TAKE})")
-    told |= {"frames per second with neither": _frames_per_second(app)}
+    told |= {"played with neither": _played(app)}
     app.click(*app.field("show_overlay"))
     (app.shots / "pace.json").write_text(json.dumps(told, indent=1))
-    assert sum(quick.values()) < 30.0 and redrawn < 3.0, told
+    assert sum(quick.values()) < 40.0 and redrawn < 4.0, told
 
 
-def _frames_per_second(app: App) -> float:
-    """How fast the animation plays with every frame shown."""
+def _played(app: App) -> dict[str, float]:
+    """How fast the animation plays with every frame shown, by the clock and by Blender's CPU time, of all threads."""
     app.run("counted = []; count = lambda *_: counted.append(1); bpy.app.handlers.frame_change_post.append(count)")
     over(app, "view", "space")
-    started, first = time.monotonic(), app.ask("len(counted)")
-    time.sleep(6.0)
-    shown = app.ask("len(counted)") - first
-    spent = time.monotonic() - started
+    begun = app.ask("[len(counted), time.monotonic(), time.process_time()]")
+    time.sleep(8.0)
+    ended = app.ask("[len(counted), time.monotonic(), time.process_time()]")
     over(app, "view", "space")
     app.run("bpy.app.handlers.frame_change_post.remove(count); bpy.context.scene.frame_set(30)")
-    assert shown > 0
-    return round(shown / spent, 1)
+    frames, seconds, busy = (b - a for a, b in zip(begun, ended))
+    assert frames > 0
+    return {"frames per second": round(frames / seconds, 2), "CPU ms per frame": round(1e3 * busy / frames, 1)}
 
 
 def test_the_draft_is_rendered_to_a_strip_and_seen(app: App) -> None:
