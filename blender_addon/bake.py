@@ -6,8 +6,7 @@ corrected until the bones lie as they should. Knows no take.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,14 +199,15 @@ def _measured(
             wanted = rot.multiply(np.array([turned.of(lead.joint, frame) for lead in leads]), lie)
             for _ in range(_ROUNDS):
                 armature = look_up()
-                with _unanimated(armature):
-                    _pose(armature, names, mover, own, moved)
-                    seen = _matrices(armature, read)
+                # What waits to be evaluated may bring keys back; after it they act no more until a frame is set.
+                bpy.context.view_layer.update()
+                _pose(armature, names, mover, own, moved)
+                seen = _matrices(armature, read)
                 off, better, missed, nearer = _corrected(leads, names.index(mover), seen, wanted, own, moved, place)
+                yield 0.8 * frame / len(places)
                 if off < _CLOSE_RAD and missed < _CLOSE_M:
                     break
                 own, moved = better, nearer
-                yield 0.8 * frame / len(places)
             bases[:, frame], moves[frame] = own, moved
     finally:
         for name, basis in kept.items():
@@ -248,23 +248,6 @@ def _pose(armature: Any, names: list[str], mover: str, own: Any, moved: Any) -> 
             bone.rotation_euler = Quaternion(turn).to_euler(bone.rotation_mode)
     bones[mover].location = moved
     bpy.context.view_layer.update()
-
-
-@contextmanager
-def _unanimated(armature: Any) -> Iterator[None]:
-    """The armature's own keys do not act meanwhile, else they would undo the pose that is tried."""
-    binding = armature.animation_data
-    if binding is None:
-        yield
-        return
-    used, action, slot = binding.use_nla, binding.action, binding.action_slot
-    binding.use_nla, binding.action = False, None
-    try:
-        yield
-    finally:
-        binding.use_nla, binding.action = used, action
-        if action is not None:
-            binding.action_slot = slot
 
 
 def _switch(armature: Any) -> dict[tuple[str, str], float]:
