@@ -82,6 +82,7 @@ class _Drawn:
     trails: Trails
     lines: Any
     ghosts: list[Any]
+    centres: list[Any]  # (3,) m of each ghost
     dots: Any = None
     dots_of: bytes = b""  # the view that the dots face
 
@@ -185,7 +186,8 @@ def _current(take: Any) -> _Drawn:
         colours = np.array([_SIDES[side] for side in TRAILED.values()])
         lines = trail_lines(trails.paths, colours, trails.fades)
         batch = _batch("LINES", lines.places, lines.colours) if len(lines.places) else None
-        _drawn = _Drawn(made_of, trails, batch, [_ghost(*ghost) for ghost in trails.ghosts])
+        centres = [surface.mean(axis=0) for surface, _ in trails.ghosts]
+        _drawn = _Drawn(made_of, trails, batch, [_ghost(*ghost) for ghost in trails.ghosts], centres)
     return _drawn
 
 
@@ -209,19 +211,24 @@ def _batch(kind: str, places: Any, colours: Any, rows: Any = None) -> Any:
 
 
 def _draw_ghosts() -> None:
-    take = _take_to_draw()
-    if take is None or not bpy.context.scene.fleximo.ghosts:
+    take, context = _take_to_draw(), bpy.context
+    if take is None or not context.scene.fleximo.ghosts:
         return
-    ghosts = _current(take).ghosts
+    drawn, world = _current(take), take.armature.matrix_world
+    view = np.array(context.region_data.view_matrix @ world)[2]
+    away = [-float(centre @ view[:3]) for centre in drawn.centres]
     shader = gpu.shader.from_builtin("SMOOTH_COLOR")
     gpu.state.blend_set("ALPHA")
     gpu.state.face_culling_set("BACK")
     gpu.state.depth_test_set("LESS_EQUAL")
-    gpu.state.depth_mask_set(True)  # so that of each ghost only the surface in front is seen
     with gpu.matrix.push_pop():
-        gpu.matrix.multiply_matrix(take.armature.matrix_world)
-        for ghost in ghosts:
-            ghost.draw(shader)
+        gpu.matrix.multiply_matrix(world)
+        # From the farthest on; of each only the surface in front is seen, told by its depth before its colour.
+        for number in sorted(range(len(away)), key=lambda number: -away[number]):
+            for colours in (False, True):
+                gpu.state.color_mask_set(colours, colours, colours, colours)
+                gpu.state.depth_mask_set(not colours)
+                drawn.ghosts[number].draw(shader)
     gpu.state.depth_mask_set(False)
     gpu.state.depth_test_set("NONE")
     gpu.state.face_culling_set("NONE")
@@ -242,6 +249,7 @@ def _draw_trails() -> None:
     with gpu.matrix.push_pop():
         gpu.matrix.multiply_matrix(world)
         lines = gpu.shader.from_builtin("POLYLINE_SMOOTH_COLOR")
+        lines.bind()
         lines.uniform_float("viewportSize", (region.width, region.height))
         lines.uniform_float("lineWidth", _LINE_PX * scale)
         drawn.lines.draw(lines)

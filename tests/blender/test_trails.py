@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
+from mathutils import Euler, Matrix  # noqa: E402 - comes with bpy
 
 
 @pytest.fixture
@@ -46,6 +48,16 @@ def test_keys_by_hand_count_where_they_are(addon: Any, scene: Any, take: Any) ->
     theirs, ours = seen(addon, scene, take, range(1, take.frame_end + 4, 3))
     assert np.abs(theirs - ours).max() < 2e-3
     assert 30.0 in addon("keyed_pose").hand_keys(take.armature, ["left_elbow"])
+
+
+def test_outside_of_the_keys_by_hand_the_generated_ones_play_alone(addon: Any, scene: Any, take: Any) -> None:
+    bone = take.armature.pose.bones["right_shoulder"]
+    for frame, turn in ((30, (0.8, 0.6, 0.0, 0.0)), (40, (0.6, 0.8, 0.0, 0.0))):
+        scene.frame_set(frame)
+        bone.rotation_quaternion = turn
+        bone.keyframe_insert("rotation_quaternion", frame=frame)
+    theirs, ours = seen(addon, scene, take, [20, 29, 30, 35, 40, 41, 60])
+    assert np.abs(theirs - ours).max() < 2e-3
 
 
 def test_limbs_moved_by_their_controls(addon: Any, scene: Any, take: Any) -> None:
@@ -157,3 +169,59 @@ def test_trails_take_little_time(addon: Any, scene: Any, take: Any) -> None:
     told = ", ".join(f"{name} {1e3 * min(each):.2f} ms" for name, each in times.items())
     print(f"trails and ghosts: {told}")
     assert min(times["anew"]) < 0.1 and min(times["a frame on"]) < 0.05
+
+
+@pytest.fixture
+def card() -> Any:
+    """The graphics card without a window."""
+    gpu = pytest.importorskip("gpu")
+    if not hasattr(gpu, "init"):
+        pytest.skip("drawing without a window needs Blender 5.2")
+    try:
+        gpu.init()
+    except Exception as error:
+        pytest.skip(f"no graphics card: {error}")
+    return gpu
+
+
+def drawn(card: Any, trails: Any, monkeypatch: Any, scene: Any, middle: Any) -> Any:
+    """(H,W,3) what trails and ghosts draw over black, seen from the side."""
+    width, height = 320, 240
+    turn = Euler((np.radians(80.0), 0.0, np.radians(60.0))).to_matrix().to_4x4()
+    view = (Matrix.Translation(middle) @ turn @ Matrix.Translation((0.0, 0.0, 4.0))).inverted()
+    lens = Matrix(((2.0, 0, 0, 0), (0, 2.0 * width / height, 0, 0), (0, 0, -1.002, -0.2), (0, 0, -1.0, 0)))
+    looked = SimpleNamespace(view_matrix=view, perspective_matrix=lens @ view, window_matrix=lens)
+    system = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))
+    region = SimpleNamespace(width=width, height=height)
+    context = SimpleNamespace(scene=scene, preferences=system, region=region, region_data=looked)
+    monkeypatch.setattr(trails, "bpy", SimpleNamespace(context=context))
+    canvas = card.types.GPUOffScreen(width, height)
+    with canvas.bind():
+        buffer = card.state.active_framebuffer_get()
+        buffer.clear(color=(0.0, 0.0, 0.0, 1.0), depth=1.0)
+        card.matrix.load_matrix(view)
+        card.matrix.load_projection_matrix(lens)
+        trails._draw_ghosts()
+        trails._draw_trails()
+        pixels = np.array(buffer.read_color(0, 0, width, height, 4, 0, "FLOAT").to_list())
+    canvas.free()
+    monkeypatch.undo()
+    return pixels.reshape(height, width, 4)[..., :3]
+
+
+def test_what_is_drawn(addon: Any, scene: Any, take: Any, card: Any, monkeypatch: Any) -> None:
+    trails = addon("trails")
+    scene.frame_set(40)
+    middle = take.armature.matrix_world @ take.armature.pose.bones[0].head
+    assert not drawn(card, trails, monkeypatch, scene, middle).any(), "the switch is off"
+    scene.fleximo.show_trails = True
+    both = drawn(card, trails, monkeypatch, scene, middle)
+    scene.fleximo.ghosts = 0
+    paths = drawn(card, trails, monkeypatch, scene, middle)
+    assert 300 < (paths.max(axis=-1) > 0.05).sum() < 0.2 * (both.max(axis=-1) > 0.02).sum()
+    for channel in (0, 2):
+        assert (paths[..., channel] - paths[..., 2 - channel] > 0.3).sum() > 20, "both sides have their colour"
+    before, after = (
+        ((both[..., channel] - both[..., 2 - channel] > 0.02) & (paths.max(axis=-1) == 0.0)) for channel in (2, 0)
+    )
+    assert before.sum() > 1000 and after.sum() > 1000, "ghosts of both times"

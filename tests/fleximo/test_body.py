@@ -188,6 +188,9 @@ def test_the_users_own_model(tmp_path: Path, count: int) -> None:
     assert np.abs(body.joints[:22] - (rest - rest[0])[:22]).max() < 1e-6
     fingers = body.weights[:, 22:].sum()
     assert (fingers > 50.0) == (count > 24), "SMPL has one joint for the whole hand, which goes with the wrist"
+    for side, outermost in (("left", body.vertices[:, 0].argmax()), ("right", body.vertices[:, 0].argmin())):
+        hand = list(DEFAULT_RIG.descendants(f"{side}_wrist"))
+        assert body.weights[outermost, hand].sum() > 0.99
     same = fitted_body(body, rig_from_rest_joints(rest[:22]))
     body_part = body.weights[:, 20:].max(axis=1) == 0.0
     assert np.abs(same.vertices - body.vertices)[body_part].max() < 0.03
