@@ -20,7 +20,7 @@ from torch.utils.data import default_collate  # noqa: E402
 
 from backend.models.adapter import train  # noqa: E402
 from backend.models.adapter.convention import Convention  # noqa: E402
-from backend.models.adapter.material import Clips, TrackClips  # noqa: E402
+from backend.models.adapter.material import Clips, MotionClips, TrackClips  # noqa: E402
 from backend.models.adapter.motions import random_track  # noqa: E402
 from backend.models.adapter.objective import Objective, compute_loss, draw  # noqa: E402
 from backend.models.adapter.sampling import Sampling  # noqa: E402
@@ -54,7 +54,6 @@ SETTINGS = TrainingSettings(
     convention=CONVENTION,
 )
 NETWORKS = SmallNetworks()
-UNMEASURED = pytest.mark.skip(reason="not measured to its end yet, see docs/log.md, The skeleton adapter")
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +64,9 @@ def one_thread() -> Any:
     torch.set_num_threads(before)
 
 
-def training(folder: Path, **changes: Any) -> Training:
+def training(folder: Path, source: MotionClips = SOURCE, **changes: Any) -> Training:
     settings = replace(SETTINGS, **changes)
-    return Training(folder, small_unet(settings.seed), NETWORKS, SOURCE, settings)
+    return Training(folder, small_unet(settings.seed), NETWORKS, source, settings)
 
 
 def tensors(made: Training) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def test_a_short_training_of_the_vae_sets_out_on_the_same_way() -> None:
 
 
 def test_the_loss_on_one_fixed_set_falls_ten_times(tmp_path: Path) -> None:
-    """The same clips, noise levels (0.2 to 17) and noise at every step: what the networks can hold, they come to hold."""
+    """The same clips, noise and noise levels (0.2 to 17) at every step: what networks can hold, they come to hold."""
     made = training(tmp_path)
     generator = torch.Generator().manual_seed(5)
     batch = made.batch_of(default_collate([made.clips[number] for number in range(8)]), generator)
@@ -109,12 +108,22 @@ def test_the_loss_on_one_fixed_set_falls_ten_times(tmp_path: Path) -> None:
     assert (10.0 * losses[-1] <= losses[0]).all(), f"{losses[0]} to {losses[-1]}"  # at every noise level
 
 
-@UNMEASURED
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_hands_of_clips_never_seen_are_nearer_to_the_truth_than_no_hands(tmp_path: Path, seed: int) -> None:
-    made = training(tmp_path, steps=80, batch=4, seed=seed, checkpoint_every=80)
+    """Four moves, seen from nearly in front: a world that 100 steps are enough for."""
+    few = replace(SOURCE, only=("wave", "raise_arms", "stretch", "point"), yaw_degrees=20.0)
+    made = training(
+        tmp_path,
+        few,
+        steps=100,
+        batch=4,
+        pool=64,
+        seed=seed,
+        checkpoint_every=100,
+        objective=Objective(hand_weight=5.0),
+    )
     made.run()
-    held_out = [SOURCE.clip(np.random.default_rng([99, seed, n]), FRAMES, CONVENTION.drawing()) for n in range(6)]
+    held_out = [few.clip(np.random.default_rng([99, seed, n]), FRAMES, CONVENTION.drawing()) for n in range(6)]
     _, error, blank = train.validate(made, held_out, SAMPLING)
     assert error < blank, f"{error:.4f} with hands, {blank:.4f} without"
 
