@@ -6,6 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 home=$PWD root=$PWD/build/application log=$PWD/build/application.log
 mkdir -p build
+# Preferences and caches of this run alone.
+BLENDER_USER_RESOURCES=$(mktemp --directory)
+export BLENDER_USER_RESOURCES
+trap 'rm -rf "$BLENDER_USER_RESOURCES"' EXIT
 
 # No run takes longer, whatever happens.
 limited() { timeout --kill-after=20 1500 "$@"; }
