@@ -27,7 +27,9 @@ from fleximo.video import Video
 
 __all__ = ["GOP", "Piece", "VideoWriter", "concatenate", "read_chosen", "read_frames", "read_video", "write_video"]
 
-av.logging.set_level(av.logging.ERROR)
+# Silent, for whatever a decoder's threads log waits for the interpreter, which waits for them where a video is closed
+# before its end (PyAV issue 909). Errors are raised with their reason all the same.
+av.logging.set_level(None)
 
 Frames = npt.NDArray[np.uint8]
 

@@ -142,3 +142,11 @@ def test_odd_sizes_and_unreadable_files_are_told(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(FleximoError, match=r"text\.mp4"):
         list(read_frames(tmp_path / "text.mp4"))
+
+
+def test_a_video_that_is_closed_before_its_end_waits_for_nobody(tmp_path: Path) -> None:
+    """What decoders log must not go through the interpreter: closing a threaded one then hangs now and then."""
+    write_video(tmp_path / "video.mp4", Video(np.zeros((24, 64, 64, 3), np.uint8), Fraction(24)))
+    for _ in range(20):
+        next(read_frames(tmp_path / "video.mp4"))
+    assert av.logging.get_level() is None
