@@ -210,10 +210,10 @@ def _told(passes: Sequence[Pass]) -> Notice:
             f"Refining brought nothing (mean error {last.error_before:.3f} before, {last.error_after:.3f} after, in "
             "torso lengths), so the first video was kept.",
         )
+    who = "Refining" if len(passes) == 1 else f"{len(kept)} of {len(passes)} passes of refinement"
     return Notice(
         "refined",
-        f"{len(kept)} of {len(passes)} passes of refinement brought the mean error from {kept[0].error_before:.3f} to "
-        f"{kept[-1].error_after:.3f} torso lengths.",
+        f"{who} brought the mean error from {kept[0].error_before:.3f} to {kept[-1].error_after:.3f} torso lengths.",
     )
 
 

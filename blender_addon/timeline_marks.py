@@ -74,7 +74,9 @@ def told(take: Any) -> list[tuple[str, str]]:
         found = [band for band in bands(take) if band.kind == kind]
         frames = sum(band.stop - band.start for band in found)
         if frames:
-            lines.append((kind, f"{frames} {'frame' if frames == 1 else 'frames'} {words}, from {found[0].start} on"))
+            where = "from" if len(found) == 1 else f"in {len(found)} places, from"
+            counted = f"{frames} {'frame' if frames == 1 else 'frames'}"
+            lines.append((kind, f"{counted} {words}, {where} {found[0].start} on"))
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from backend import refine
-from backend.jobs import tasks
+from backend.jobs import preview, tasks
 from backend.jobs.records import DONE, Task
 from backend.jobs.store import BlobStore
 from backend.media import read_video
@@ -85,6 +86,18 @@ def test_what_refining_does_not_go_with_is_refused(server: RenderServer, job: Re
 def test_the_engines_say_whether_seeds_matter(server: RenderServer) -> None:
     told = {row["name"]: row.get("seeded") for row in server.client.models() if row["stage"] == "video"}
     assert told == {"draft": False, "mimicmotion": True, "wan-vace": True}
+
+
+def test_the_picture_is_of_the_pass_at_work(tmp_path: Path) -> None:
+    first, second = (tmp_path / "passes" / name for name in ("f", "a"))
+    for number, file in enumerate((first / "master.mkv", second / "windows" / "000000-000012.ffv1.mkv")):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"")
+        os.utime((first, second)[number], (number, number))
+        assert preview._newest(tmp_path) == file
+    (tmp_path / "master.mkv").write_bytes(b"")
+    shutil.rmtree(tmp_path / "passes")
+    assert preview._newest(tmp_path) == tmp_path / "master.mkv"
 
 
 # --- what comes after it, in this process with an engine that gains

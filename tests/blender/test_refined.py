@@ -45,6 +45,9 @@ def test_a_refined_render_tells_its_gain_and_two_edits_are_rendered_at_once(addo
     bpy.ops.fleximo.check_frames()
     marks = [band for band in addon("timeline_marks").bands(take) if band.kind == "changed"]
     assert [(band.start, band.stop) for band in marks] == [(7, 9), (22, 24)]
+    assert ("changed", "4 frames changed since the last render, in 2 places, from 7 on") in addon(
+        "timeline_marks"
+    ).told(take)
     assert bpy.ops.fleximo.render_changed() == {"FINISHED"}
     assert live.message.startswith(f"4 of {COUNT} frames rendered")
     second = decoded(take.master)
