@@ -52,8 +52,8 @@ def _draw_self_check(layout: Any, take: Any) -> None:
     box = layout.box().column()
     draw_text(box, check_marks.told(checked))
     row = box.row(align=True)
-    for icon, (error, _), more in zip(_RAMP_ICONS, check_marks.COLOURS, ("", "", " torso")):
-        row.label(text=f"{error:.2f}{more}", icon=icon)
+    for icon, (error, _) in zip(_RAMP_ICONS, check_marks.COLOURS):
+        row.label(text=f"{error:.2f}", icon=icon)
     row.operator("fleximo.clear_check", text="", icon="X")
     if checked.peaks:
         row = box.row(align=True)
