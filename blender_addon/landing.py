@@ -65,7 +65,8 @@ def _keyed(uid: str, motion: Motion, keep: bool = False) -> Generator[float, Non
         take.armature = armature.build_armature(motion.rig, take.name, scene)
         if keep:
             take.armature_is_new, take.former_armature = True, former
-        properties.show_only(scene)
+        yield 0.0  # the body is a step of its own
+        properties.show_only(properties.find_take(uid)[0])
     return (
         yield from armature.key_steps(
             lambda: properties.find_take(uid)[1].armature, motion, take.frame_start, take.name

@@ -26,7 +26,7 @@ _SIDES = {"left": (0.25, 0.58, 1.0), "right": (1.0, 0.33, 0.28), "": (1.0, 0.76,
 _BEFORE, _AFTER = (0.35, 0.75, 1.0), (1.0, 0.62, 0.25)  # the colours of ghosts
 _LINE_PX, _DOT_PX, _KEY_PX = 2.0, 2.2, 5.0
 _KEY_COLOUR = (1.0, 1.0, 1.0)
-_MOST_KEPT = 2_000  # frames
+_MOST_KEPT, _MOST_SURFACES = 2_000, 200  # frames; a surface takes 40 KiB
 _NAMES = ("show_trails", "trail_frames", "ghosts", "ghost_step")
 
 _handles: list[Any] = []
@@ -58,6 +58,8 @@ class _Kept:
     def surface(self, frame: int) -> Any:
         """(N,3) m of the body at a known frame."""
         if frame not in self.surfaces:
+            if len(self.surfaces) >= _MOST_SURFACES:
+                self.surfaces.clear()
             self.surfaces[frame] = axes.points_to_blender(skinned(self.body, *self.poses[frame])).astype(np.float32)
         return self.surfaces[frame]
 
