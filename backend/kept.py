@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backend import reports
-from backend.adapters import complete_job
+from backend.adapters import Completed, complete_job
 from backend.refine import REFINED_TRACK, as_seen
 from backend.rendering import Rendered
 from backend.stages import Progress, silent
@@ -82,13 +82,16 @@ class Kept:
             )
         return take
 
-    def with_motion(self, motion: Motion, progress: Progress = silent) -> RenderJob:
-        """The job of the run with another motion, on the same body, camera and framing, by the same adapter."""
+    def with_motion(self, motion: Motion, progress: Progress = silent, folder: Path | None = None) -> Completed:
+        """The job of the run with another motion, on the same body, camera and framing, by the same adapter.
+
+        In `folder` a stopped adapter finds what it has done.
+        """
         job = replace(self.take().with_motion(motion).job(), retime=self.job.retime)
         if self.job.signal.drawn_frames is None:
-            return job
+            return Completed(job)
         stages = read_json(self.folder / "report.json")["stages"]
-        return complete_job(job, stages["adapter"]["implementation"], progress).job
+        return complete_job(job, stages["adapter"]["implementation"], progress, folder)
 
     def as_seen(self, job: RenderJob) -> tuple[RenderJob, RenderJob]:
         """`job`, which changes the run, and the run's own job, as the engine sees them: refined, where the run was."""

@@ -39,12 +39,13 @@ def _changed(kept: Kept, arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.variants != 1 or arguments.seed is not None or arguments.engine is not None:
         raise FleximoError("--variants, --seed and --engine belong to --range; with --motion they mean nothing.")
     imported = import_motion(arguments.motion)
-    progress = ProgressLine()
-    job = kept.with_motion(imported.motion, progress)
-    job = replace(job, settings=dict(job.settings) | settings_of(arguments))
-    catalog.engine(job.engine).check(job.settings, job.size)
     folder = _target(kept, arguments.output, "changed")
+    settings = dict(kept.job.settings) | settings_of(arguments)
+    catalog.engine(kept.job.engine).check(settings, kept.job.size)
+    progress = ProgressLine()
     try:
+        adapted = kept.with_motion(imported.motion, progress, folder / "adapter")
+        job = replace(adapted.job, settings=settings)
         done = render_changed(*kept.as_seen(job), kept.folder, folder, progress)
     except FleximoError as error:
         if error.code != "nothing_changed":
@@ -53,7 +54,7 @@ def _changed(kept: Kept, arguments: argparse.Namespace) -> dict[str, Any]:
         return {"videos": [], "frames_rendered": 0, "ranges": [], "warnings": [], "text_output": error.message}
     finally:
         progress.close()
-    notices = (*imported.notices, *done.notices)
+    notices = (*imported.notices, *adapted.notices, *done.notices)
     kept.keep(folder, job, imported.motion, done, notices)
     ranges = done.ranges or ((0, done.frames),)
     lines = [f"{done.video}: frames {_spoken(ranges)} of {done.frames} rendered", *map(sentence, notices)]

@@ -106,6 +106,14 @@ def test_two_changes_far_apart_are_two_ranges_and_the_rest_stays(painter: Painte
     assert not any(border.visible for border in done.borders)
 
 
+def test_of_a_window_only_the_changes_inside_are_rendered(painter: Painter, tmp_path: Path) -> None:
+    before = painted()
+    render_job(before, tmp_path / "a")
+    after = replace(moved(before, (20, 24), (90, 94)), window=(60, 110))
+    done = render_over(after, before, tmp_path / "a", tmp_path / "b")
+    assert list(done.ranges) == [(88, 96)] == painter.calls[1:]
+
+
 def test_untouched_frames_and_groups_are_the_same_bytes(tmp_path: Path) -> None:
     before = painted("draft")
     render_job(before, tmp_path / "a")
