@@ -38,10 +38,13 @@ def test_the_picture_comes_with_the_task_and_goes_with_it(addon: Any) -> None:
     task = addon("session").Task("test", "Rendering", None, str)
     task.picture = (PEOPLE / "anna.jpg").read_bytes()
     assert pictures.icon() == 0
+    tasks = base.session().tasks
+    tasks[task.key] = task
     base.show(task)
     assert list(pictures._pictures) == ["rendering"], "without a window Blender gives it no number"
     assert tuple(pictures._pictures["rendering"].image_size) > (0, 0)
     task.ended = True
+    del tasks[task.key]
     base.show(task)
     assert pictures.icon() == 0 and not list(pictures._pictures)
 
