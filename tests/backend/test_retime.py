@@ -279,3 +279,11 @@ def test_pictures_of_all_shapes_can_be_mixed() -> None:
         first, second = rng.integers(0, 255, (2, *shape), dtype=np.uint8)
         assert between(first, second, 0.3).shape == shape
         assert psnr(between(first, first, 0.6), first) > 50.0
+
+
+def test_frames_without_anything_in_common_are_mixed_by_their_nearness() -> None:
+    rng = np.random.default_rng(1)
+    first, second = rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    made = between(first, second, 0.25).astype(np.float64)
+    to_first, to_second = (np.abs(made - given).mean() for given in (first, second))
+    assert to_first < 0.6 * to_second
