@@ -179,6 +179,7 @@ class App:
         return there, drawn
 
     def _press_header(self, place: int) -> None:
+        self._scroll(up=True)
         left, top, _, _ = self.region("view", "UI")
         self.click(left + 60, top + _HEADERS_TOP_PX + place * _HEADER_PX)
         time.sleep(0.6)  # panels slide to their places by the clock
@@ -196,16 +197,32 @@ class App:
         self.ask("setattr(bpy.context.window_manager, 'clipboard', '')")
         if name in self._places and wanted in self._copied(*self._places[name], keys, patient=True):
             return self._places[name]
-        left, top, right, bottom = self.region("view", "UI")
         for patient in (False, True):
-            for y in range(top + 24, bottom - 8, _STEP_PX):
-                for share in (0.2, 0.45, 0.75):
-                    x = round(left + share * (right - left))
-                    if wanted in self._copied(x, y, keys, patient=patient):
-                        self._places[name] = x, y
-                        return x, y
+            self._scroll(up=True)
+            for _ in range(2):
+                place = self._search(keys, wanted, patient=patient)
+                if place is not None:
+                    self._places[name] = place
+                    return place
+                self._scroll(up=False)
         self.picture(f"missing_{name}")
         raise AssertionError(f"{name} is not in the sidebar")
+
+    def _search(self, keys: str, wanted: str, *, patient: bool) -> tuple[int, int] | None:
+        """Where in the visible part of the sidebar `keys` copy something with `wanted` in it."""
+        left, top, right, bottom = self.region("view", "UI")
+        for y in range(top + 24, bottom - 8, _STEP_PX):
+            for share in (0.2, 0.45, 0.75):
+                x = round(left + share * (right - left))
+                if wanted in self._copied(x, y, keys, patient=patient):
+                    return x, y
+        return None
+
+    def _scroll(self, *, up: bool) -> None:
+        """Scrolls the sidebar to its end."""
+        left, top, _, bottom = self.region("view", "UI")
+        self.move(left + 4, (top + bottom) / 2)
+        self.press("click", "--repeat", "30", "--delay", "5", "4" if up else "5")
 
     def _copied(self, x: int, y: int, keys: str, *, patient: bool) -> str:
         """What is in the clipboard after pressing `keys` over a place; a busy Blender needs patience to notice it."""

@@ -140,11 +140,12 @@ def turn(app: App, bone: str, degrees: int) -> None:
     app.press("type", "--", str(degrees))
     app.press("key", "Return")
     angle = 2 * np.degrees(np.arccos(min(1.0, abs(float(before @ _rotation(app, bone))))))
-    assert abs(angle - abs(degrees)) < 1.0
+    assert abs(angle - abs(degrees)) < 1.0, angle
 
 
 def set_mode(app: App, mode: str) -> None:
-    """Goes to pose mode or back by the keys."""
+    """Goes to pose mode or back by the keys; bones are shown in pose mode alone, so that the person is seen else."""
+    app.run(f"view.spaces.active.overlay.show_bones = {mode == 'POSE'}")
     if app.ask("bpy.context.mode") != mode:
         over(app, "view", "ctrl+Tab")
         app.wait(f"bpy.context.mode == {mode!r}")
@@ -178,13 +179,13 @@ def test_the_photo_is_chosen_and_the_person_found(app: App) -> None:
     app.move(left + 60, top + 38)  # the only picture in the folder, below the columns' names
     app.press("click", "--repeat", "2", "--delay", "40", "1")
     assert app.wait(f"{TAKE}.photo").endswith("anna.jpg")
-    app.run(f"{TAKE}.size = (288, 512)", draw=True)
+    app.run(f"{TAKE}.size = (432, 768)", draw=True)
     press(app, "detect_pose")
     done(app, f"{TAKE}.fitted_camera")
 
 
 def test_the_skeleton_is_drawn_over_the_photo_in_the_models_colours(app: App) -> None:
-    app.run(f"{TAKE}.show_body = view.spaces.active.overlay.show_bones = False")
+    app.run(f"{TAKE}.show_body = False")
     over(app, "view", "KP_0")
     over(app, "view", "Home")
     app.wait(f"{TAKE}.fit")  # measured when it is drawn for the first time
@@ -244,7 +245,7 @@ def test_the_live_puppet_follows_a_bone_turned_by_the_mouse(app: App) -> None:
     rest = (_of_bone(app, "right_elbow")[0], _of_bone(app, "left_ankle")[0])
     app.run("bpy.context.scene.frame_set(36)")
     assert changed(cut(first, place), cut(app.picture(), place)).mean() > 0.002, "she follows the frame"
-    app.run("bpy.context.scene.frame_set(30); view.spaces.active.overlay.show_bones = True")
+    app.run("bpy.context.scene.frame_set(30)")
     set_mode(app, "POSE")
     turn(app, "left_shoulder", 60)
     app.run("view.spaces.active.overlay.show_bones = False")
@@ -253,7 +254,6 @@ def test_the_live_puppet_follows_a_bone_turned_by_the_mouse(app: App) -> None:
     for x, y in rest:
         near = moved[int(y) - 8 : int(y) + 8, int(x) - 8 : int(x) + 8]
         assert not near.any(), "the rest of her stays"
-    app.run("view.spaces.active.overlay.show_bones = True")
     over(app, "view", "ctrl+z")
     set_mode(app, "OBJECT")
     app.click(*app.field("show_overlay"))
@@ -351,18 +351,18 @@ def test_the_draft_is_rendered_to_a_strip_and_seen(app: App) -> None:
     app.show_panels("takes", "render")
     press(app, "render")
     pictures = f"__import__('{MODULE}.preview_picture', fromlist=['x']).icon()"
-    app.wait(f"{pictures} or {TAKE}.video")
+    app.wait(f"{pictures} or {LIVE}.progress > 0.6 or {TAKE}.video")
     time.sleep(0.8)  # panels slide to their places by the clock
     app.picture("rendering", still=False)
     done(app, f"{TAKE}.video")
     assert app.ask(STRIPS) == [[1, False, 126]]
     place = app.region("preview")
-    over(app, "sequencer", "Home")
+    over(app, "preview", "Home")
     seen = []
     for frame in (20, 135):
         app.run(f"bpy.context.scene.frame_set({frame})")
         seen.append(cut(app.picture("strip" if frame == 20 else ""), place))
-    assert (seen[0].max(axis=-1) - seen[0].min(axis=-1) > 60).mean() > 0.05, "the person in her blue shirt"
+    assert (seen[0].max(axis=-1) - seen[0].min(axis=-1) > 60).mean() > 0.02, "the person in her blue shirt"
     assert changed(seen[0], seen[1]).mean() > 0.1, "past its end the video is not seen"
 
 
@@ -390,7 +390,7 @@ def test_changed_keys_are_marked_and_rendered_again(app: App) -> None:
     set_mode(app, "OBJECT")
     places = [app.region(area) for area in ("timeline", "sequencer")]
     before = [share_of(cut(app.picture(), place), ORANGE) for place in places]
-    app.show_panels("takes", "render")
+    app.show_panels("render")
     press(app, "check_frames")
     done(app, f"'changed' in {TAKE}.marks")
     marks = app.ask(f"__import__('json').loads({TAKE}.marks)['changed']")
