@@ -63,7 +63,7 @@ class Run:
         """Waits for the end, tells of it and returns the exit status; 1 where the time limit came first."""
         try:
             status = self.process.wait(max(0.0, self.started + TEST_LIMIT_S - time.monotonic()))
-            ending = ""
+            ending = "" if status >= 0 else f"\nended by signal {-status}"
         except subprocess.TimeoutExpired:
             status, ending = 1, f"\nnot done after {TEST_LIMIT_S:.0f} s, ended"
         said = self.output.read_text("utf-8", "replace") + ending
