@@ -22,7 +22,7 @@ TRAILED: dict[str, str] = {
     "left_ankle": "left",
     "right_ankle": "right",
 }
-_FAINTEST, _FAINTEST_GHOST, _STRONGEST_GHOST = 0.12, 0.07, 0.26
+_FAINTEST, _FAINTEST_GHOST, _STRONGEST_GHOST = 0.12, 0.06, 0.18
 _CORNERS = 10
 
 
