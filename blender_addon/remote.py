@@ -51,7 +51,7 @@ __all__ = [
 _ASK_EVERY_S = 0.2
 _ASK_QUEUED_S = 1.0  # while others are before it
 _LOOK_EVERY_S = 1.0  # at the picture of a render
-_PATIENCE_S = 30.0  # without an answer of the server
+_PATIENCE_S = 120.0  # without an answer of the server, which a busy computer is slow to start again
 _START_S = 60.0
 _DOWNLOAD_SHARE = 0.05  # of the progress bar, at its end
 

@@ -7,6 +7,7 @@ The jobs belong to the server. A take's `order` says what is waited for; opening
 
 import json
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = ["CLASSES", "KIND", "Asked", "attach", "close_orders", "insert", "open
 
 KIND = "render"
 _KEEPS = ("server_not_running", "bad_token", "offline", "timeout")  # errors after which the render may still be had
+_NOT_SENT = "{}"  # of a take whose render was begun when the file was saved, but not yet at the server
 _Landed = tuple[remote.Rendered, FrameMarks]
 
 
@@ -152,6 +154,12 @@ def attach() -> list[Task]:
 
 
 def _attached(take: Any) -> Task:
+    if take.order == _NOT_SENT:
+        from .render import task_of  # which needs this module
+
+        task: Task = task_of(take, None)
+        begin(task)
+        return task
     server, asked = server_folder(), Asked.of(take)
 
     def work(report: Report) -> Generator[None, None, _Landed]:
@@ -167,7 +175,7 @@ def _opened(*_: Any) -> None:
     """Another file: its renders are waited for, those of the former one stay at the server."""
     takes = {take.uid for scene in bpy.data.scenes for take in scene.fleximo.takes}
     for task in list(session().tasks.values()):
-        if task.kept is not None and task.about not in takes:
+        if task.keep is not None and task.about not in takes:
             session().leave(task)
     properties.live().error = properties.told_of_format()
     try:
@@ -179,11 +187,13 @@ def _opened(*_: Any) -> None:
 def _saved(*_: Any) -> None:
     """An undo may have taken away what is waited for; the file shall know it."""
     for task in session().tasks.values():
-        if task.kept is not None:
-            try:
+        if task.keep is None:
+            continue
+        with suppress(FleximoError):  # its take is no longer in this file
+            if task.kept is None:
+                properties.find_take(task.about)[1].order = _NOT_SENT
+            else:
                 task.kept.keep(task.about)
-            except FleximoError:
-                continue  # its take is no longer in this file
 
 
 def open_orders() -> None:

@@ -26,7 +26,7 @@ from . import orders
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, session
 from .reference import read_photo
 
-__all__ = ["CLASSES", "LastRender", "take_steps", "why_not"]
+__all__ = ["CLASSES", "LastRender", "take_steps", "task_of", "why_not"]
 
 
 def why_not(context: Any) -> str:
@@ -110,45 +110,46 @@ class _Render(TaskOperator):
         reason = why_not(context)
         return cls.refuse(reason) if reason else cls.idle(properties.active_take(context.scene).uid)
 
-    def start(self, take: Any, last: LastRender | None) -> Task:
-        """The task that renders the take as it is now and puts its video into the sequencer."""
-        uid, server, folder = take.uid, server_folder(), video_folder()
-        stem, label, start = bpy.path.clean_name(take.name), take.name, take.frame_start
-        target = compat.sequencer_scene(bpy.context).name
-        fitted_for, engine, quality, refine = orders.fitted_for(take), take.engine, take.quality, take.refine
 
-        def gather() -> Generator[float, None, Work]:
-            now = yield from take_steps(uid)
+def task_of(take: Any, last: LastRender | None) -> Task:
+    """The task that renders the take as it is now and puts its video into the sequencer."""
+    uid, server, folder = take.uid, server_folder(), video_folder()
+    stem, label, start = bpy.path.clean_name(take.name), take.name, take.frame_start
+    target = compat.sequencer_scene(bpy.context).name
+    fitted_for, engine, quality, refine = orders.fitted_for(take), take.engine, take.quality, take.refine
 
-            def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, FrameMarks]]:
-                report(0.0, "Preparing the take")
-                yield
-                made = now()
-                job = made.job()
-                appearance = shot.appearance(job)
-                why = None if last is None else last.why_full(job)
-                job = job if last is None else last.change_to(job)
-                order = yield from remote.order(server, job, folder, stem, label, report, refine=refine)
-                report.keep(
-                    orders.Asked(
-                        order.job,
-                        str(order.path),
-                        start,
-                        target,
-                        appearance,
-                        shot.kept_fit(made),
-                        fitted_for,
-                        engine,
-                        quality,
-                        made.camera.size,
-                        "" if why is None else f"All frames were rendered, for {why}: ",
-                    )
+    def gather() -> Generator[float, None, Work]:
+        now = yield from take_steps(uid)
+
+        def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, FrameMarks]]:
+            report(0.0, "Preparing the take")
+            yield
+            made = now()
+            job = made.job()
+            appearance = shot.appearance(job)
+            why = None if last is None else last.why_full(job)
+            job = job if last is None else last.change_to(job)
+            order = yield from remote.order(server, job, folder, stem, label, report, refine=refine)
+            report.keep(
+                orders.Asked(
+                    order.job,
+                    str(order.path),
+                    start,
+                    target,
+                    appearance,
+                    shot.kept_fit(made),
+                    fitted_for,
+                    engine,
+                    quality,
+                    made.camera.size,
+                    "" if why is None else f"All frames were rendered, for {why}: ",
                 )
-                return (yield from orders.wait_steps(server, order, report))
+            )
+            return (yield from orders.wait_steps(server, order, report))
 
-            return work
+        return work
 
-        return orders.render_task(take, f"Rendering {take.name}", None, gather)
+    return orders.render_task(take, f"Rendering {take.name}", None, gather)
 
 
 class FLEXIMO_OT_render(_Render, bpy.types.Operator):
@@ -160,7 +161,7 @@ class FLEXIMO_OT_render(_Render, bpy.types.Operator):
 
     def prepare(self, context: Any) -> Task:
         take = properties.active_take(context.scene)
-        return self.start(take, last=None)
+        return task_of(take, last=None)
 
 
 class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
@@ -179,7 +180,7 @@ class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
 
     def prepare(self, context: Any) -> Task:
         take = properties.active_take(context.scene)
-        return self.start(take, LastRender.of(take))
+        return task_of(take, LastRender.of(take))
 
 
 class FLEXIMO_OT_cancel(FleximoOperator, bpy.types.Operator):

@@ -18,7 +18,7 @@ from tests.blender.test_journey import press
 
 __all__ = ["Driven"]
 
-_PATIENCE_S = 90.0
+_PATIENCE_S = 150.0
 
 
 class Driven:
