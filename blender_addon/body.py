@@ -19,7 +19,7 @@ from fleximo.errors import FleximoError
 from fleximo.files import read_bytes
 from fleximo.rig import DEFAULT_RIG, Rig
 
-from . import axes, foreign_rig, properties, sampling, shapes
+from . import axes, foreign_rig, sampling, shapes, takes
 
 __all__ = ["body_of", "can_have_body", "close_bodies", "is_lost", "open_bodies", "remove_body", "show_body"]
 
@@ -32,7 +32,7 @@ _undo: list[Callable[[], None]] = []
 
 def open_bodies() -> None:
     """Begins to show the active take's body, and to hide those of the others."""
-    _undo.append(properties.on_shown(_follow))
+    _undo.append(takes.on_shown(_follow))
 
 
 def close_bodies() -> None:
@@ -42,7 +42,7 @@ def close_bodies() -> None:
 
 
 def _follow(scene: Any) -> None:
-    active = properties.active_take(scene)
+    active = takes.active_take(scene)
     for take in scene.fleximo.takes:
         if take.armature is not None:
             shown = active is not None and take.armature == active.armature and active.show_body

@@ -8,7 +8,7 @@ from typing import Any
 
 from fleximo import __version__
 
-from . import offers, preferences, properties
+from . import offers, preferences, properties, takes
 
 __all__ = ["INSTALL_LINE", "Line", "lacking", "lines"]
 
@@ -34,7 +34,7 @@ def lines(context: Any) -> Iterator[Line]:
     yield from _server(live)
     if connected:
         yield _version()
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is not None:
             yield from _weights(offers.engine_named(take.engine))
             yield from lacking(offers.motion_model_named(take.motion_model))

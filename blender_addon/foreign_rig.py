@@ -19,7 +19,7 @@ from fleximo.rigs import Bridge, Match, Skeleton
 
 from . import axes
 from .armature import CONTACTS
-from .properties import forget_fit
+from .takes import forget_fit
 
 __all__ = [
     "CLASSES",

@@ -17,7 +17,7 @@ from fleximo.exchange import Exchange
 from fleximo.motion import Motion
 from fleximo.plan import MotionPlan
 
-from . import armature, body, edit_layer, foreign_rig, plan_list, properties, sampling, segments, shapes
+from . import armature, body, edit_layer, foreign_rig, plan_list, sampling, segments, shapes, takes
 
 __all__ = [
     "MOST_PREVIEWS",
@@ -49,7 +49,7 @@ def landing_steps(
 def preview_steps(uid: str, motion: Motion, plan: MotionPlan, made_by: str) -> Generator[float, None, None]:
     """Keys `motion` and shows it in place of the take's motion, which stays as it is until `accept`."""
     own = yield from _keyed(uid, motion, keep=True)
-    scene, take = properties.find_take(uid)
+    scene, take = takes.find_take(uid)
     candidate = take.candidates.add()
     candidate.action, candidate.frames, candidate.seed = bpy.data.actions[own], len(motion), plan.seed
     candidate.plan, candidate.text, candidate.made_by = json.dumps(plan.to_json()), take.text, made_by
@@ -59,24 +59,22 @@ def preview_steps(uid: str, motion: Motion, plan: MotionPlan, made_by: str) -> G
 
 def _keyed(uid: str, motion: Motion, keep: bool = False) -> Generator[float, None, str]:
     """A new action with the motion's keys, for the take's armature; `keep`: what to come back to is remembered."""
-    scene, take = properties.find_take(uid)
+    scene, take = takes.find_take(uid)
     if not _fits(scene, take.armature, motion):
         former = take.armature
         take.armature = armature.build_armature(motion.rig, take.name, scene)
         if keep:
             take.armature_is_new, take.former_armature = True, former
         yield 0.0  # the body is a step of its own
-        properties.show_only(properties.find_take(uid)[0])
+        takes.show_only(takes.find_take(uid)[0])
     return (
-        yield from armature.key_steps(
-            lambda: properties.find_take(uid)[1].armature, motion, take.frame_start, take.name
-        )
+        yield from armature.key_steps(lambda: takes.find_take(uid)[1].armature, motion, take.frame_start, take.name)
     )
 
 
 def _settle(uid: str, action: Any, frames: int, plan: MotionPlan | None, made_by: str) -> None:
     """Makes `action` the take's motion."""
-    scene, take = properties.find_take(uid)
+    scene, take = takes.find_take(uid)
     former = edit_layer.set_base(take.armature, action)
     if former is not None:
         former.use_fake_user = True
@@ -84,15 +82,15 @@ def _settle(uid: str, action: Any, frames: int, plan: MotionPlan | None, made_by
         segments.mark_segments(action, plan, take.frame_start, sampling.scene_fps(scene))
     _forget_candidates(take, but=action)
     take.armature_is_new, take.former_armature, take.made_by = False, None, made_by
-    properties.forget_fit(take)
+    takes.forget_fit(take)
     take.frame_end = take.frame_start + frames - 1
     scene.frame_end = max(scene.frame_end, take.frame_end)
 
 
 def exchange_steps(uid: str, base: str, made: Exchange, number: int) -> Generator[float, None, None]:
     """Exchanges one segment of the take's motion, whose action is called `base`; later keys by hand go along."""
-    own = yield from segments.exchange_steps(lambda: properties.find_take(uid)[1].armature, base, made, number)
-    scene, take = properties.find_take(uid)
+    own = yield from segments.exchange_steps(lambda: takes.find_take(uid)[1].armature, base, made, number)
+    scene, take = takes.find_take(uid)
     action = bpy.data.actions[own]
     _, _, stop = segments.ranges(action)[number]
     stop += exchange_base(take, action)
@@ -127,7 +125,7 @@ def accept(take: Any) -> MotionPlan:
     plan, text, uid = MotionPlan.from_json(json.loads(chosen.plan)), chosen.text, take.uid
     take.seed = plan.seed
     _settle(uid, chosen.action, chosen.frames, plan, chosen.made_by)
-    take = properties.find_take(uid)[1]
+    take = takes.find_take(uid)[1]
     plan_list.show_plan(take, plan)
     take.planned_text = text
     return plan

@@ -18,7 +18,7 @@ from fleximo.errors import FleximoError
 from fleximo.pose_track import PoseTrack
 from fleximo.puppet import CELL, Placed, Puppet, Sequence, paint_hand
 
-from . import overlay, properties, shot
+from . import overlay, shot, takes
 
 __all__ = ["close_live_puppet", "is_live", "load", "open_live_puppet", "placed_now", "show", "stop"]
 
@@ -43,7 +43,7 @@ def show(uid: str, puppet: Puppet) -> None:
     """Shows `puppet` for the take `uid` from now on, instead of another."""
     global _live
     _live = _Live(uid, puppet)
-    take = properties.find_take(uid)[1]
+    take = takes.find_take(uid)[1]
     take.show_body = False
     if take.armature is not None:
         take.armature.show_in_front = False  # bones in front have a depth of their own, which the layers would cover
@@ -54,7 +54,7 @@ def stop() -> None:
     global _live
     if _live is not None:
         try:
-            take = properties.find_take(_live.uid)[1]
+            take = takes.find_take(_live.uid)[1]
         except FleximoError:
             take = None
         if take is not None and take.armature is not None:
@@ -96,7 +96,7 @@ def placed_now(puppet: Puppet, track: PoseTrack, take: Any) -> list[Placed]:
 
 def _draw() -> None:
     context = bpy.context
-    take = properties.active_take(context.scene)
+    take = takes.active_take(context.scene)
     if _live is None or not is_live(take) or not overlay.looks_through_camera(context, take):
         return
     if take.armature is None or not take.fit:

@@ -25,7 +25,7 @@ from fleximo.projection import project
 from fleximo.rescale import Fit, apply_fit
 from fleximo.skeleton_mesh import SkeletonMesh, skeleton_mesh
 
-from . import points, properties, sampling, shot
+from . import points, sampling, shot, takes
 
 __all__ = [
     "canvas_to_region",
@@ -142,7 +142,7 @@ def _pose_changed(*_: Any) -> None:
 
 def _draw() -> None:
     context = bpy.context
-    take = properties.active_take(context.scene)
+    take = takes.active_take(context.scene)
     if not looks_through_camera(context, take):
         return
     if take.placing:
@@ -191,7 +191,7 @@ def _wider(context: Any, placed: Matrix, size: tuple[int, int]) -> float:
 
 
 def _measure() -> None:
-    take = properties.active_take(bpy.context.scene)
+    take = takes.active_take(bpy.context.scene)
     if take is None:
         return
     try:

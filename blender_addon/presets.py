@@ -8,7 +8,7 @@ import bpy
 from bl_operators.presets import AddPresetBase
 from bl_ui.utils import PresetPanel
 
-from . import properties
+from . import takes
 
 __all__ = ["CLASSES", "FOLDER", "draw_presets"]
 
@@ -29,7 +29,7 @@ class FLEXIMO_OT_add_render_preset(AddPresetBase, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if properties.active_take(context.scene) is None:
+        if takes.active_take(context.scene) is None:
             cls.poll_message_set("Add a take first")
             return False
         return True

@@ -22,7 +22,7 @@ from fleximo.rescale import Fit
 from fleximo.take import Take
 
 from . import sampling
-from .properties import forget_fit, forget_person, list_bones
+from .takes import forget_fit, forget_person, list_bones
 
 __all__ = [
     "appearance",

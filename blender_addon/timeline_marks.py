@@ -18,7 +18,7 @@ from gpu_extras.batch import batch_for_shader
 from fleximo.errors import FleximoError
 from fleximo.frame_marks import FrameMarks
 
-from . import check_marks, compat, properties
+from . import check_marks, compat, takes
 
 __all__ = ["Band", "bands", "close_marks", "keep", "open_marks", "told"]
 
@@ -97,7 +97,7 @@ def close_marks() -> None:
 
 def _draw() -> None:
     context = bpy.context
-    take = properties.active_take(compat.shown_scene(context))
+    take = takes.active_take(compat.shown_scene(context))
     found, checked, region = bands(take), check_marks.checked(take), context.region
     if region is None or not (found or checked):
         return

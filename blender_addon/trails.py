@@ -17,7 +17,7 @@ from fleximo.body import SkinnedBody, fitted_body, mannequin, skinned
 from fleximo.rig import DEFAULT_RIG
 from fleximo.trails import TRAILED, discs, ghost_frames, trail_fades, trail_frames, trail_lines
 
-from . import axes, body, keyed_pose, properties, sampling
+from . import axes, body, keyed_pose, sampling, takes
 from .limb_ik import LIMBS, control_of, pole_of
 
 __all__ = ["Trails", "close_trails", "open_trails", "trails_now"]
@@ -172,7 +172,7 @@ def _keys_by_hand(armature: Any) -> dict[str, set[int]]:
 def _take_to_draw() -> Any:
     """The active take where its trails are to be seen, else None."""
     scene = bpy.context.scene
-    take = properties.active_take(scene)
+    take = takes.active_take(scene)
     if take is None or not scene.fleximo.show_trails or take.armature is None or not take.armature.visible_get():
         return None
     return take if body.can_have_body(take.armature) else None

@@ -12,7 +12,7 @@ import bpy
 from fleximo import __version__
 from fleximo.errors import FleximoError
 
-from .. import checklist, properties, remote, server_process
+from .. import checklist, properties, remote, server_process, takes
 from ..preferences import preferences, server_environment, server_folder, user_folder
 from ..session import Report, Task
 from . import orders
@@ -166,7 +166,7 @@ def _show_text(context: Any, text: Any) -> None:
 def diagnostics(context: Any) -> str:
     """Versions, state and last error as text; no photo, no token."""
     state = properties.live()
-    take = properties.active_take(context.scene)
+    take = takes.active_take(context.scene)
     lines = {
         "fleximo": __version__,
         "blender": bpy.app.version_string,

@@ -13,7 +13,7 @@ from fleximo.files import write_atomic
 from fleximo.formats.body_file import read_body
 from fleximo.job import blob_digest
 
-from .. import properties
+from .. import takes
 from ..preferences import user_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -58,7 +58,7 @@ class FLEXIMO_OT_use_body_model(TaskOperator, bpy.types.Operator):
         def land(kept: Path) -> str:
             scene = bpy.data.scenes[scene_name]
             scene.fleximo.body_file, scene.fleximo.body_name = str(kept), path.name
-            properties.show_only(scene)
+            takes.show_only(scene)
             return f"The body is that of {path.name}."
 
         return Task(self.kind, "Reading the body model", work, land)
@@ -80,7 +80,7 @@ class FLEXIMO_OT_drop_body_model(FleximoOperator, bpy.types.Operator):
     def act(self, context: Any) -> str:
         state = context.scene.fleximo
         state.body_file = state.body_name = ""
-        properties.show_only(context.scene)
+        takes.show_only(context.scene)
         return "The body is the mannequin."
 
 

@@ -10,7 +10,7 @@ from fleximo.errors import FleximoError
 from fleximo.frame_marks import FrameMarks, frame_marks
 from fleximo.pose_track import PoseTrack
 
-from .. import properties, shot, timeline_marks
+from .. import shot, takes, timeline_marks
 from ..session import Report, Task, Work
 from .base import LEAVES_FILE, TaskOperator
 from .render import take_steps, why_not
@@ -33,7 +33,7 @@ outside the picture, and which hide an arm or a leg"""
         return cls.refuse(reason) if reason else cls.idle()
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         uid, start, made_of = take.uid, take.frame_start, (take.fitted_camera, take.rescale)
         rendered = Path(bpy.path.abspath(take.track)) if take.track else None
 
@@ -50,7 +50,7 @@ outside the picture, and which hide an arm or a leg"""
 
         def land(result: tuple[FrameMarks, Any]) -> str:
             marks, made = result
-            landed = properties.find_take(uid)[1]
+            landed = takes.find_take(uid)[1]
             if (landed.fitted_camera, landed.rescale) == made_of:
                 landed.fit = shot.kept_fit(made)
             timeline_marks.keep(landed, marks, start)

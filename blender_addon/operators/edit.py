@@ -28,9 +28,9 @@ from .. import (
     few_keys,
     foreign_rig,
     landing,
-    properties,
     sampling,
     shapes,
+    takes,
 )
 from ..limb_ik import LIMBS, add_controls, has_controls, snap_steps
 from ..session import Report, Task
@@ -61,7 +61,7 @@ _EASE = {
 class _OnArmature(FleximoOperator):
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or take.armature is None:
             return cls.refuse("Generate a motion first, or choose an armature")
         return True
@@ -69,7 +69,7 @@ class _OnArmature(FleximoOperator):
     @classmethod
     def on_our_bones(cls, context: Any) -> bool:
         """For `poll`: whether the armature has the default rig's bones; says so on the button if not."""
-        holder = properties.active_take(context.scene).armature
+        holder = takes.active_take(context.scene).armature
         if not foreign_rig.is_mapped(holder) and all(name in holder.data.bones for name in DEFAULT_RIG.joint_names):
             return True
         return cls.refuse("It works on the armature that Generate Motion makes, not on a character of your own")
@@ -80,7 +80,7 @@ class _OnLayer(_OnArmature):
     def poll(cls, context: Any) -> bool:
         if not super().poll(context):
             return False
-        if edit_layer.edits_action(properties.active_take(context.scene).armature) is None:
+        if edit_layer.edits_action(takes.active_take(context.scene).armature) is None:
             return cls.refuse("Leave the generated keys first (Edit Generated Keys), or generate a motion")
         return True
 
@@ -113,7 +113,7 @@ class FLEXIMO_OT_key_hands(_OnArmature, bpy.types.Operator):
         return super().poll(context) and cls.on_our_bones(context)
 
     def act(self, context: Any) -> str:
-        holder, frame = properties.active_take(context.scene).armature, context.scene.frame_current
+        holder, frame = takes.active_take(context.scene).armature, context.scene.frame_current
         shape = curled(self.curl, self.spread) if self.shape == "custom" else self.shape
         sides = ("left", "right") if self.hand == "both" else (self.hand,)
         edit_layer.seal(holder, DEFAULT_RIG.joint_names)
@@ -141,7 +141,7 @@ class FLEXIMO_OT_key_pose(_OnLayer, bpy.types.Operator):
     ease: bpy.props.IntProperty(**_EASE)
 
     def act(self, context: Any) -> str:
-        holder, frame = properties.active_take(context.scene).armature, context.scene.frame_current
+        holder, frame = takes.active_take(context.scene).armature, context.scene.frame_current
         names = _chosen(holder)
         edit_layer.seal(holder, DEFAULT_RIG.joint_names)
         root = holder.data.bones[0].name
@@ -160,7 +160,7 @@ class FLEXIMO_OT_key_generated(_OnLayer, bpy.types.Operator):
     bl_options = CHANGES_FILE
 
     def act(self, context: Any) -> str:
-        holder, frame = properties.active_take(context.scene).armature, context.scene.frame_current
+        holder, frame = takes.active_take(context.scene).armature, context.scene.frame_current
         curves = edit_layer.pose_curves(edit_layer.edits_action(holder), _chosen(holder))
         if not curves:
             raise FleximoError("These bones have no keys by hand.", remedy="They are as generated everywhere.")
@@ -176,7 +176,7 @@ class FLEXIMO_OT_clear_edits(_OnLayer, bpy.types.Operator):
     bl_options = CHANGES_FILE
 
     def act(self, context: Any) -> str:
-        holder = properties.active_take(context.scene).armature
+        holder = takes.active_take(context.scene).armature
         action = edit_layer.edits_action(holder)
         curves = edit_layer.pose_curves(action, _chosen(holder))
         count = sum(len(curve.keyframe_points) for curve in curves)
@@ -196,12 +196,12 @@ class FLEXIMO_OT_edit_base(_OnArmature, bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         if not super().poll(context):
             return False
-        if edit_layer.base_strip(properties.active_take(context.scene).armature) is None:
+        if edit_layer.base_strip(takes.active_take(context.scene).armature) is None:
             return cls.refuse("The armature has no generated motion")
         return True
 
     def act(self, context: Any) -> str:
-        holder = properties.active_take(context.scene).armature
+        holder = takes.active_take(context.scene).armature
         if holder.animation_data.use_tweak_mode:
             edit_layer.leave_base(holder)
             return "Keys are set above the generated ones again."
@@ -230,7 +230,7 @@ class _Snap(_OnLayer, TaskOperator):
         return super().poll(context) and cls.on_our_bones(context) and cls.idle()
 
     def prepare(self, context: Any) -> Task:
-        scene, take = context.scene, properties.active_take(context.scene)
+        scene, take = context.scene, takes.active_take(context.scene)
         uid, name, limbs = take.uid, scene.name, tuple(LIMBS) if self.limb == "all" else (self.limb,)
         frame, whole = scene.frame_current, range(take.frame_start, take.frame_end + 1)
         frames = whole if self.over == "take" else range(frame, frame + 1)
@@ -242,7 +242,7 @@ class _Snap(_OnLayer, TaskOperator):
             shapes.dress(take.armature, sampling.rig_of(take.armature))
 
         def look_up() -> tuple[Any, Any]:
-            return bpy.data.scenes[name], properties.find_take(uid)[1].armature
+            return bpy.data.scenes[name], takes.find_take(uid)[1].armature
 
         def work(_report: Report) -> Generator[None, None, None]:
             yield
@@ -303,12 +303,12 @@ class FLEXIMO_OT_reduce_keys(_OnLayer, TaskOperator, bpy.types.Operator):
         return super().poll(context) and cls.idle()
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         uid, fps, base = take.uid, sampling.scene_fps(context.scene), edit_layer.base_action(take.armature).name
         angle_rad, distance_m, first = math.radians(self.degrees), self.distance, 0
 
         def look_up() -> Any:
-            return properties.find_take(uid)[1].armature
+            return takes.find_take(uid)[1].armature
 
         def gather() -> Generator[float, None, Any]:
             nonlocal first
@@ -322,7 +322,7 @@ class FLEXIMO_OT_reduce_keys(_OnLayer, TaskOperator, bpy.types.Operator):
 
         def land(reduced: ReducedKeys) -> Generator[float, None, str]:
             own, before, now = yield from few_keys.writing_steps(look_up, base, reduced, first)
-            landing.exchange_base(properties.find_take(uid)[1], bpy.data.actions[own])
+            landing.exchange_base(takes.find_take(uid)[1], bpy.data.actions[own])
             return (
                 f"{now} of {before} keys are left ({now / before:.1%}); within "
                 f"{math.degrees(reduced.angle_error_rad):.2f} degrees and {1e3 * reduced.position_error_m:.1f} mm."
@@ -358,12 +358,12 @@ class FLEXIMO_OT_adjust_motion(_OnLayer, TaskOperator, bpy.types.Operator):
         return super().poll(context) and cls.idle()
 
     def prepare(self, context: Any) -> Task:
-        take, scene_name = properties.active_take(context.scene), context.scene.name
+        take, scene_name = takes.active_take(context.scene), context.scene.name
         uid, start, stop = take.uid, take.frame_start, take.frame_end + 1
         adjust = _ADJUST[self.adjustment]
 
         def look_up() -> tuple[Any, Any]:
-            return bpy.data.scenes[scene_name], properties.find_take(uid)[1].armature
+            return bpy.data.scenes[scene_name], takes.find_take(uid)[1].armature
 
         def gather() -> Generator[float, None, Any]:
             before = yield from sampling.sampling_steps(look_up, start, stop)

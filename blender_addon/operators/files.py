@@ -12,7 +12,7 @@ import bpy
 from fleximo.errors import FleximoError
 from fleximo.formats import WRITTEN, Imported, import_motion, save_motion
 
-from .. import properties, sampling
+from .. import sampling, takes
 from ..landing import landing_steps
 from ..session import Report, Task, Work
 from .base import LEAVES_FILE, TaskOperator
@@ -70,7 +70,7 @@ class FLEXIMO_OT_import_motion(TaskOperator, bpy.types.Operator):
             "up": None if self.up == "auto" else self.up,
             "model": Path(bpy.path.abspath(self.model)) if self.model else None,
         }
-        take = properties.active_take(context.scene) or properties.add_take(context.scene)
+        take = takes.active_take(context.scene) or takes.add_take(context.scene)
         uid, rate = take.uid, sampling.scene_fps(context.scene)
 
         def work(report: Report) -> Generator[None, None, Imported]:
@@ -82,7 +82,7 @@ class FLEXIMO_OT_import_motion(TaskOperator, bpy.types.Operator):
 
         def land(read: Imported) -> Generator[float, None, str]:
             yield from landing_steps(uid, read.motion)
-            landed = properties.find_take(uid)[1]
+            landed = takes.find_take(uid)[1]
             landed.plan, landed.text = "", read.text
             told = " ".join(notice.message for notice in read.notices)
             return f"{len(read.motion)} frames from {path.name} ({read.kind}). {told}".strip()
@@ -103,7 +103,7 @@ class FLEXIMO_OT_export_motion(TaskOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or take.armature is None:
             return cls.refuse("Generate a motion first, or choose an armature")
         return cls.idle()
@@ -111,7 +111,7 @@ class FLEXIMO_OT_export_motion(TaskOperator, bpy.types.Operator):
     def invoke(self, context: Any, event: Any) -> set[str]:
         if self.filepath:
             return super().invoke(context, event)
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         self.filepath = f"{bpy.path.clean_name(take.name)}.bvh"
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
@@ -122,11 +122,11 @@ class FLEXIMO_OT_export_motion(TaskOperator, bpy.types.Operator):
             raise FleximoError(
                 f"{path.name or 'A file without a name'} cannot be written.", remedy=f"End it in {', '.join(WRITTEN)}."
             )
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         uid, start, stop = take.uid, take.frame_start, take.frame_end + 1
 
         def look_up() -> tuple[Any, Any]:
-            scene, found = properties.find_take(uid)
+            scene, found = takes.find_take(uid)
             return scene, found.armature
 
         def gather() -> Generator[float, None, Work]:

@@ -11,7 +11,7 @@ import bpy
 from fleximo.files import canonical_json, write_atomic
 from fleximo.job import blob_digest
 
-from .. import live_puppet, properties, remote, shot
+from .. import live_puppet, remote, shot, takes
 from ..preferences import server_folder, user_folder
 from ..session import Report, Task
 from .base import LEAVES_FILE, TaskOperator
@@ -30,7 +30,7 @@ class FLEXIMO_OT_live_puppet(TaskOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or not take.fitted_camera:
             return cls.refuse("Choose a photo and press Detect Pose first")
         if take.armature is None:
@@ -38,7 +38,7 @@ class FLEXIMO_OT_live_puppet(TaskOperator, bpy.types.Operator):
         return cls.idle()
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         uid, folder = take.uid, server_folder()
         shown = live_puppet.is_live(take)
         photo, person, framing = read_photo(take), shot.person_of(take), shot.camera_of(take)[1]
@@ -54,7 +54,7 @@ class FLEXIMO_OT_live_puppet(TaskOperator, bpy.types.Operator):
             return path
 
         def land(cut: Path | None) -> str:
-            scene, landed = properties.find_take(uid)
+            scene, landed = takes.find_take(uid)
             if cut is None:
                 live_puppet.stop()
                 return "The plain photo is shown."

@@ -20,7 +20,7 @@ from fleximo.plan import MotionPlan
 from fleximo.planner import RulePlanner
 from fleximo.upper_body import plan_for
 
-from .. import landing, plan_list, properties, remote, sampling
+from .. import landing, plan_list, remote, sampling, takes
 from ..motion_source import MotionSource
 from ..preferences import preferences, server_folder
 from ..session import Report, Task
@@ -31,7 +31,7 @@ __all__ = ["CLASSES"]
 
 def _take_for_text(context: Any, text: str, seed: int) -> Any:
     """The active take (a new one if there is none) with `text` and `seed` set where given."""
-    take = properties.active_take(context.scene) or properties.add_take(context.scene)
+    take = takes.active_take(context.scene) or takes.add_take(context.scene)
     if text:
         take.text = text
     if seed >= 0:
@@ -107,7 +107,7 @@ class FLEXIMO_OT_plan(TaskOperator, bpy.types.Operator):
         wish, uid = _Wish.of(take), take.uid
 
         def land(plan: MotionPlan) -> str:
-            plan_list.show_plan(properties.find_take(uid)[1], plan)
+            plan_list.show_plan(takes.find_take(uid)[1], plan)
             return plan_list.told(plan)
 
         return Task(self.kind, f"Plan of {take.name}", wish.planned, land)
@@ -137,12 +137,12 @@ class FLEXIMO_OT_edit_plan(FleximoOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if properties.active_take(context.scene) is None:
+        if takes.active_take(context.scene) is None:
             return cls.refuse("Add a take first")
         return True
 
     def act(self, context: Any) -> str:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         rows, at = take.segments, take.segment
         if not plan_list.has_plan(take):
             rows.clear()
@@ -202,7 +202,7 @@ class _Generate(TaskOperator):
                 yield from landing.preview_steps(uid, motion, plan, made_by)
                 return f"Preview, seed {plan.seed}: {told}"
             yield from landing.landing_steps(uid, motion, plan, made_by)
-            plan_list.show_plan(properties.find_take(uid)[1], plan)
+            plan_list.show_plan(takes.find_take(uid)[1], plan)
             return f"{len(motion)} frames of motion: {told}"
 
         return Task(self.kind, f"Motion of {take.name}", work, land)
@@ -247,7 +247,7 @@ class FLEXIMO_OT_generate_motion(_Generate, bpy.types.Operator):
 
 
 def _room_for_previews(cls: Any, context: Any) -> bool:
-    take = properties.active_take(context.scene)
+    take = takes.active_take(context.scene)
     if take is not None and len(take.candidates) >= landing.MOST_PREVIEWS:
         return bool(cls.refuse(f"{landing.MOST_PREVIEWS} motions are previewed: accept one, or reject them"))
     return True

@@ -19,7 +19,7 @@ from fleximo.errors import FleximoError
 from fleximo.frame_marks import FrameMarks, frame_marks
 from fleximo.pose_track import PoseTrack
 
-from .. import check_marks, pace, properties, remote, sequencer, timeline_marks
+from .. import check_marks, pace, properties, remote, sequencer, takes, timeline_marks
 from ..preferences import server_folder, stored_path
 from ..session import Report, Task
 from .base import LEAVES_FILE, FleximoOperator, begin, session, show
@@ -58,7 +58,7 @@ class Asked:
     def keep(self, uid: str) -> None:
         """Writes it into the file, which names paths relative to itself where it can."""
         told = asdict(self) | {"path": stored_path(Path(self.path))}
-        properties.find_take(uid)[1].order = json.dumps(told)
+        takes.find_take(uid)[1].order = json.dumps(told)
 
     @property
     def order(self) -> remote.Order:
@@ -86,7 +86,7 @@ def render_task(
 def _forget(uid: str, error: FleximoError) -> None:
     """What cannot be had is waited for no longer."""
     if error.code not in (*_KEEPS, "take_gone"):
-        properties.find_take(uid)[1].order = ""
+        takes.find_take(uid)[1].order = ""
 
 
 def wait_steps(server: Path, order: remote.Order, report: Report) -> Generator[None, None, _Landed]:
@@ -97,7 +97,7 @@ def wait_steps(server: Path, order: remote.Order, report: Report) -> Generator[N
 
 def _land(uid: str, landed: _Landed) -> str:
     rendered, marks = landed
-    scene, take = properties.find_take(uid)
+    scene, take = takes.find_take(uid)
     asked, looked_at = session().kept(KIND, uid), check_marks.checked(take)
     take.job, take.master_digest = rendered.job, rendered.master_digest
     files = (rendered.master, rendered.video, rendered.track)
@@ -110,7 +110,7 @@ def _land(uid: str, landed: _Landed) -> str:
     pace.remember(asked.engine, asked.quality, asked.size, rendered.rendered, rendered.seconds)
     timeline_marks.keep(take, marks, asked.start)
     check_marks.after_render(take, looked_at, rendered.ranges)
-    check_marks.renew_markers(scene, properties.active_take(scene))
+    check_marks.renew_markers(scene, takes.active_take(scene))
     insert(bpy.data.scenes.get(asked.scene) or scene, take)
     return f"{asked.told}{rendered.told} {rendered.video}"
 
@@ -122,7 +122,7 @@ def fitted_for(take: Any) -> tuple[str, ...]:
 
 def scene_of(uid: str) -> Any:
     """The scene that holds the take."""
-    return properties.find_take(uid)[0]
+    return takes.find_take(uid)[0]
 
 
 def insert(scene: Any, take: Any) -> Any:
@@ -173,11 +173,11 @@ def _attached(take: Any) -> Task:
 
 def _opened(*_: Any) -> None:
     """Another file: its renders are waited for, those of the former one stay at the server."""
-    takes = {take.uid for scene in bpy.data.scenes for take in scene.fleximo.takes}
+    here = {take.uid for scene in bpy.data.scenes for take in scene.fleximo.takes}
     for task in list(session().tasks.values()):
-        if task.keep is not None and task.about not in takes:
+        if task.keep is not None and task.about not in here:
             session().leave(task)
-    properties.live().error = properties.told_of_format()
+    properties.live().error = takes.told_of_format()
     try:
         attach()
     except (FleximoError, ValueError, KeyError, TypeError) as error:
@@ -191,7 +191,7 @@ def _saved(*_: Any) -> None:
             continue
         with suppress(FleximoError):  # its take is no longer in this file
             if task.kept is None:
-                properties.find_take(task.about)[1].order = _NOT_SENT
+                takes.find_take(task.about)[1].order = _NOT_SENT
             else:
                 task.kept.keep(task.about)
 

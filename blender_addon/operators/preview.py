@@ -14,7 +14,7 @@ from fleximo.errors import FleximoError
 from fleximo.exchange import Exchange
 from fleximo.plan import MotionPlan, Segment
 
-from .. import edit_layer, landing, plan_list, properties, sampling, segments
+from .. import edit_layer, landing, plan_list, sampling, segments, takes
 from ..motion_source import MotionSource
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -25,7 +25,7 @@ __all__ = ["CLASSES"]
 class _OnPreview(FleximoOperator):
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or not take.candidates:
             return cls.refuse("No motion is previewed: press Generate Motion")
         return True
@@ -39,7 +39,7 @@ class FLEXIMO_OT_accept_motion(_OnPreview, bpy.types.Operator):
     bl_options = CHANGES_FILE
 
     def act(self, context: Any) -> str:
-        return f"Accepted: {plan_list.told(landing.accept(properties.active_take(context.scene)))}"
+        return f"Accepted: {plan_list.told(landing.accept(takes.active_take(context.scene)))}"
 
 
 class FLEXIMO_OT_reject_motion(_OnPreview, bpy.types.Operator):
@@ -50,7 +50,7 @@ class FLEXIMO_OT_reject_motion(_OnPreview, bpy.types.Operator):
     bl_options = CHANGES_FILE
 
     def act(self, context: Any) -> str:
-        landing.reject(properties.active_take(context.scene))
+        landing.reject(takes.active_take(context.scene))
         return "The take has its former motion."
 
 
@@ -64,7 +64,7 @@ class FLEXIMO_OT_flip_preview(_OnPreview, bpy.types.Operator):
     step: bpy.props.IntProperty(name="Step", description="1: the next one, -1: the one before", default=1)
 
     def act(self, context: Any) -> str:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         landing.choose(take, (take.candidate + self.step) % len(take.candidates))
         return f"Preview {take.candidate + 1} of {len(take.candidates)}, seed {take.candidates[take.candidate].seed}."
 
@@ -89,7 +89,7 @@ class FLEXIMO_OT_regenerate_segment(TaskOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or take.armature is None or not take.segments:
             return cls.refuse("Generate a motion first")
         if take.candidates:
@@ -97,7 +97,7 @@ class FLEXIMO_OT_regenerate_segment(TaskOperator, bpy.types.Operator):
         return cls.idle()
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         number = take.segment if self.number < 0 else self.number
         fps, uid = sampling.scene_fps(context.scene), take.uid
         plan, segment = _exchanged(take, number, self.seed, fps)

@@ -21,7 +21,7 @@ from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.upper_body import plan_for
 
-from .. import camera, photo, points, properties, remote, shot
+from .. import camera, photo, points, remote, shot, takes
 from ..preferences import server_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, soon
@@ -66,11 +66,11 @@ class FLEXIMO_OT_set_reference(FleximoOperator, bpy.types.Operator):
     def act(self, context: Any) -> str:
         if not Path(bpy.path.abspath(self.filepath)).is_file():
             raise FleximoError(f"There is no picture at {self.filepath!r}.", remedy="Choose a JPEG, PNG or WebP file.")
-        take = properties.active_take(context.scene) or properties.add_take(context.scene)
+        take = takes.active_take(context.scene) or takes.add_take(context.scene)
         take.photo = self.filepath
         told = f"{Path(self.filepath).name} is the photo of {take.name}."
         digest = blob_digest(read_bytes(photo_path(take)))
-        known = properties.found_in(context.scene, digest)
+        known = takes.found_in(context.scene, digest)
         if known is None:
             return told
         shot.store_person(take, shot.person_of(known), digest)
@@ -88,7 +88,7 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or not take.photo:
             return cls.refuse("Choose a photo first")
         return cls.idle()
@@ -101,7 +101,7 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
     )
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         content = read_bytes(photo_path(take))
         uid, folder, digest = take.uid, server_folder(), blob_digest(content)
         if self.by_points and not points.handles_of(take):
@@ -117,13 +117,13 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
             )
 
         def land(person: Person) -> Generator[float, None, str]:
-            scene, landed = properties.find_take(uid)
+            scene, landed = takes.find_take(uid)
             shot.store_person(landed, person, digest)
             points.remove_handles(landed)
             fit_take_camera(scene, landed)
             yield 0.1
             yield from photo_steps(uid)
-            landed = properties.find_take(uid)[1]
+            landed = takes.find_take(uid)[1]
             found = f"The person in {photo_path(landed).name} was found; the camera is fitted to the photo."
             return f"{found} {_motion_told(landed, person)}".strip()
 
@@ -139,13 +139,13 @@ class FLEXIMO_OT_place_points(FleximoOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or not take.photo:
             return cls.refuse("Choose a photo first")
         return True
 
     def act(self, context: Any) -> str:
-        scene, take = context.scene, properties.active_take(context.scene)
+        scene, take = context.scene, takes.active_take(context.scene)
         person = shot.person_of(take) if take.person else None
         if not take.fitted_camera:
             size = tuple(take.size) if all(take.size) else None
@@ -176,13 +176,13 @@ class FLEXIMO_OT_fit_camera(FleximoOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or not take.person:
             return cls.refuse("Press Detect Pose first")
         return True
 
     def act(self, context: Any) -> str:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         fit_take_camera(context.scene, take)
         return _show_photo(take, f"{take.camera.name} sees the scene as the photo's camera did.")
 
@@ -205,10 +205,10 @@ def _show_camera(scene: Any, take: Any, fitted: Camera) -> None:
 
 def photo_steps(uid: str) -> Generator[float, None, None]:
     """Puts the photo behind the take's camera object, placed as the take's framing says."""
-    take = properties.find_take(uid)[1]
+    take = takes.find_take(uid)[1]
     framing = Framing.from_json(json.loads(take.framing))
     made = yield from photo.canvas_steps(photo_path(take), framing, f"{take.name} photo")
-    take, image = properties.find_take(uid)[1], bpy.data.images[made]
+    take, image = takes.find_take(uid)[1], bpy.data.images[made]
     former = camera.background_of(take.camera)
     if former is not None:
         former.user_remap(image)

@@ -19,7 +19,7 @@ from fleximo.job import RenderJob
 from fleximo.pose_track import PoseTrack
 from fleximo.take import Take
 
-from .. import compat, properties, remote, sampling, sequencer, shot
+from .. import compat, remote, sampling, sequencer, shot, takes
 from ..preferences import server_folder, video_folder
 from ..session import Report, Task, Work
 from . import orders
@@ -31,7 +31,7 @@ __all__ = ["CLASSES", "LastRender", "take_steps", "task_of", "why_not"]
 
 def why_not(context: Any) -> str:
     """Why the active take cannot be rendered yet, empty if it can."""
-    take = properties.active_take(context.scene)
+    take = takes.active_take(context.scene)
     if take is None:
         return "Add a take first"
     if take.armature is None:
@@ -49,14 +49,14 @@ def take_steps(uid: str) -> Generator[float, None, Callable[[], Take]]:
     """The take as it is now, for any thread: the armature sampled over its frames, a few at a time."""
 
     def look_up() -> tuple[Any, Any]:
-        scene, take = properties.find_take(uid)
+        scene, take = takes.find_take(uid)
         if take.armature is None:
             raise FleximoError(f"The armature of {take.name} has been deleted meanwhile.", code="take_gone")
         return scene, take.armature
 
-    take = properties.find_take(uid)[1]
+    take = takes.find_take(uid)[1]
     motion = yield from sampling.sampling_steps(look_up, take.frame_start, take.frame_end + 1)
-    take = properties.find_take(uid)[1]
+    take = takes.find_take(uid)[1]
     return shot.take_of(take, motion, read_photo(take))
 
 
@@ -108,7 +108,7 @@ class _Render(TaskOperator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         reason = why_not(context)
-        return cls.refuse(reason) if reason else cls.idle(properties.active_take(context.scene).uid)
+        return cls.refuse(reason) if reason else cls.idle(takes.active_take(context.scene).uid)
 
 
 def task_of(take: Any, last: LastRender | None) -> Task:
@@ -160,7 +160,7 @@ class FLEXIMO_OT_render(_Render, bpy.types.Operator):
     bl_options = LEAVES_FILE
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         return task_of(take, last=None)
 
 
@@ -173,13 +173,13 @@ class FLEXIMO_OT_render_changed(_Render, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is not None and not take.job:
             return cls.refuse("Render the take once first")
         return super().poll(context)
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         return task_of(take, LastRender.of(take))
 
 
@@ -213,13 +213,13 @@ class FLEXIMO_OT_insert_video(FleximoOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or not take.video:
             return cls.refuse("Render the take once first")
         return True
 
     def act(self, context: Any) -> str:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         strip = orders.insert(compat.sequencer_scene(context), take)
         return f"{strip.name} lies in channel {strip.channel} from frame {take.rendered_start} on."
 
@@ -239,7 +239,7 @@ class FLEXIMO_OT_go_to_source(FleximoOperator, bpy.types.Operator):
 
     def act(self, context: Any) -> str:
         strip = compat.active_strip(context)
-        scene, take = properties.find_take(sequencer.provenance_of(strip).get("take", ""))
+        scene, take = takes.find_take(sequencer.provenance_of(strip).get("take", ""))
         if context.window is not None:
             context.window.scene = scene
         scene.fleximo.active = [each.uid for each in scene.fleximo.takes].index(take.uid)

@@ -14,7 +14,7 @@ import bpy
 from fleximo.errors import Cancelled, FleximoError
 from fleximo.job import RenderJob
 
-from .. import check_marks, compat, offers, properties, remote, sequencer
+from .. import check_marks, compat, offers, remote, sequencer, takes
 from ..preferences import server_folder, stored_path, video_folder
 from ..session import Report, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -79,7 +79,7 @@ class FLEXIMO_OT_render_range(TaskOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is not None and not take.job:
             return cls.refuse("Render the take once first")
         reason = why_not(context)
@@ -88,7 +88,7 @@ class FLEXIMO_OT_render_range(TaskOperator, bpy.types.Operator):
     def invoke(self, context: Any, event: Any) -> set[str]:
         if bpy.app.background:
             return self.execute(context)
-        self.first, self.last = _preview_range(context.scene, properties.active_take(context.scene))
+        self.first, self.last = _preview_range(context.scene, takes.active_take(context.scene))
         answer: set[str] = context.window_manager.invoke_props_dialog(self)
         return answer
 
@@ -97,7 +97,7 @@ class FLEXIMO_OT_render_range(TaskOperator, bpy.types.Operator):
         return self.guarded(lambda: self._begin(context) if self.options.is_invoke else self.act(context))
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         first, last = (self.first, self.last) if self.last else _preview_range(context.scene, take)
         start, frames = take.rendered_start, take.rendered_frames
         window = (first - start, last + 1 - start)
@@ -162,7 +162,7 @@ def range_task(take: Any, wish: Wish, target: str) -> Task:
         return work
 
     def land(made: list[tuple[remote.Rendered, RenderJob]]) -> str:
-        scene, landed = bpy.data.scenes.get(target) or scene_of(uid), properties.find_take(uid)[1]
+        scene, landed = bpy.data.scenes.get(target) or scene_of(uid), takes.find_take(uid)[1]
         if landed.master_digest != last.master_digest:
             raise FleximoError(f"{landed.name} has been rendered anew meanwhile.", code="take_edited")
         _drop(scene, uid)
@@ -212,7 +212,7 @@ class _OnVariants(FleximoOperator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or not sequencer.variants_of(compat.sequencer_scene(context), take.uid):
             return cls.refuse("Render a range again first")
         return True
@@ -228,7 +228,7 @@ class FLEXIMO_OT_show_variant(_OnVariants, bpy.types.Operator):
     step: bpy.props.IntProperty(name="Step", description="1: the next, -1: the former", default=1)
 
     def act(self, context: Any) -> str:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         variants = sequencer.variants_of(compat.sequencer_scene(context), take.uid)
         shown = next((n for n, strip in enumerate(variants, 1) if not strip.mute), 0)
         wanted = (shown + self.step) % (len(variants) + 1)  # 0: none of them
@@ -245,7 +245,7 @@ class FLEXIMO_OT_accept_variant(_OnVariants, bpy.types.Operator):
     bl_options = CHANGES_FILE
 
     def act(self, context: Any) -> str:
-        scene, take = compat.sequencer_scene(context), properties.active_take(context.scene)
+        scene, take = compat.sequencer_scene(context), takes.active_take(context.scene)
         strip = next((each for each in sequencer.variants_of(scene, take.uid) if not each.mute), None)
         if strip is None:
             raise FleximoError("No variant is shown.", remedy="Show one with the arrows, then accept it.")
@@ -274,7 +274,7 @@ class FLEXIMO_OT_drop_variants(_OnVariants, bpy.types.Operator):
     bl_options = CHANGES_FILE
 
     def act(self, context: Any) -> str:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         return f"{_drop(compat.sequencer_scene(context), take.uid)} variants were removed; their files are kept."
 
 

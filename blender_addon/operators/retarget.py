@@ -14,7 +14,7 @@ from fleximo.job import blob_digest
 from fleximo.person import Person
 from fleximo.rigs import match_rig
 
-from .. import bake, foreign_rig, properties, rig_photo, sampling, shot
+from .. import bake, foreign_rig, rig_photo, sampling, shot, takes
 from ..preferences import stored_path, video_folder
 from ..session import Report, Steps, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -25,7 +25,7 @@ __all__ = ["CLASSES"]
 
 def _character(context: Any) -> Any:
     """The armature of the user's that the active take is about: its character, else its source of motion."""
-    take = properties.active_take(context.scene)
+    take = takes.active_take(context.scene)
     if take is None:
         return None
     return take.character or take.armature
@@ -68,7 +68,7 @@ class FLEXIMO_OT_bake_to_rig(TaskOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or take.armature is None:
             return cls.refuse("Generate a motion first")
         if take.character is None or take.character == take.armature:
@@ -78,16 +78,16 @@ class FLEXIMO_OT_bake_to_rig(TaskOperator, bpy.types.Operator):
         return cls.idle()
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         uid, start, stop, name = take.uid, take.frame_start, take.frame_end + 1, take.name
         bridge = foreign_rig.bridge_of(take.character)
 
         def source() -> tuple[Any, Any]:
-            scene, found = properties.find_take(uid)
+            scene, found = takes.find_take(uid)
             return scene, _there(found.armature, found)
 
         def target() -> Any:
-            found = properties.find_take(uid)[1]
+            found = takes.find_take(uid)[1]
             return _there(found.character, found)
 
         def gather() -> Generator[float, None, Work]:
@@ -132,7 +132,7 @@ class FLEXIMO_OT_photo_from_rig(TaskOperator, bpy.types.Operator):
         return cls.idle()
 
     def prepare(self, context: Any) -> Task:
-        scene, take, armature = context.scene, properties.active_take(context.scene), _character(context)
+        scene, take, armature = context.scene, takes.active_take(context.scene), _character(context)
         folder, uid = video_folder(), take.uid
         stem = f"{bpy.path.clean_name(take.name)} {bpy.path.clean_name(armature.name)}"
         path = next(free for n in range(1, 10_000) if not (free := Path(folder, f"{stem} {n}.png")).exists())
@@ -149,7 +149,7 @@ class FLEXIMO_OT_photo_from_rig(TaskOperator, bpy.types.Operator):
             return work
 
         def land(found: tuple[Person, str]) -> Steps:
-            scene, landed = properties.find_take(uid)
+            scene, landed = takes.find_take(uid)
             landed.photo = stored_path(path)
             shot.store_person(landed, *found)
             fit_take_camera(scene, landed)

@@ -10,7 +10,7 @@ import bpy
 from fleximo.errors import FleximoError
 from fleximo.self_check import SelfCheck
 
-from .. import check_marks, compat, offers, properties, remote
+from .. import check_marks, compat, offers, remote, takes
 from ..preferences import server_folder
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -42,13 +42,13 @@ timeline and sequencer, markers on the worst frames"""
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         if take is None or not take.job:
             return cls.refuse("Render the take once first")
         return cls.idle()
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         uid, job, server, every = take.uid, take.job, server_folder(), self.every
 
         def work(report: Report) -> Generator[None, None, SelfCheck]:
@@ -56,11 +56,11 @@ timeline and sequencer, markers on the worst frames"""
             return found
 
         def land(found: SelfCheck) -> str:
-            scene, landed = properties.find_take(uid)
+            scene, landed = takes.find_take(uid)
             if landed.job != job:
                 raise FleximoError(f"{landed.name} has been rendered anew meanwhile.", code="take_edited")
             check_marks.keep(landed, found)
-            check_marks.renew_markers(scene, properties.active_take(scene))
+            check_marks.renew_markers(scene, takes.active_take(scene))
             checked = check_marks.checked(landed)
             return "" if checked is None else check_marks.told(checked)
 
@@ -72,7 +72,7 @@ class _OnChecked(FleximoOperator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if check_marks.checked(properties.active_take(context.scene)) is None:
+        if check_marks.checked(takes.active_take(context.scene)) is None:
             return cls.refuse("Press Self-Check first")
         return True
 
@@ -85,7 +85,7 @@ class FLEXIMO_OT_clear_check(_OnChecked, bpy.types.Operator):
     bl_options = CHANGES_FILE
 
     def act(self, context: Any) -> str:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         check_marks.forget(take)
         check_marks.renew_markers(context.scene, take)
         return "Colours and markers of the self-check are gone."
@@ -120,7 +120,7 @@ class FLEXIMO_OT_go_to_worst(_OnChecked, bpy.types.Operator):
 
 
 def _peaks(context: Any) -> list[tuple[int, Any]]:
-    checked = check_marks.checked(properties.active_take(context.scene))
+    checked = check_marks.checked(takes.active_take(context.scene))
     return [] if checked is None else checked.peaks
 
 
@@ -141,7 +141,7 @@ looked at and accepted"""
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         checked = check_marks.checked(take)
         if checked is None:
             return cls.refuse("Press Self-Check first")
@@ -155,7 +155,7 @@ looked at and accepted"""
         return cls.refuse(reason) if reason else cls.idle(take.uid)
 
     def prepare(self, context: Any) -> Task:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         checked = check_marks.checked(take)
         frame = self.frame if self.properties.is_property_set("frame") else context.scene.frame_current
         peak = None if checked is None else checked.peak_near(frame)

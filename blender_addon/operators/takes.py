@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import landing, properties, shapes
+from .. import landing, shapes, takes
 from .base import CHANGES_FILE, FleximoOperator
 
 __all__ = ["CLASSES"]
@@ -26,13 +26,13 @@ class FLEXIMO_OT_add_take(FleximoOperator, bpy.types.Operator):
     bl_options = CHANGES_FILE
 
     def act(self, context: Any) -> str:
-        return f"{properties.add_take(context.scene).name} added."
+        return f"{takes.add_take(context.scene).name} added."
 
 
 class _OnTake(FleximoOperator):
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if properties.active_take(context.scene) is None:
+        if takes.active_take(context.scene) is None:
             return cls.refuse("Add a take first")
         return True
 
@@ -47,10 +47,10 @@ class FLEXIMO_OT_duplicate_take(_OnTake, bpy.types.Operator):
     keep: bpy.props.EnumProperty(name="Keep", description="What the new take shares with this one", items=_KEPT)
 
     def act(self, context: Any) -> str:
-        source = properties.active_take(context.scene)
+        source = takes.active_take(context.scene)
         name = source.name
         kept = {"motion": self.keep != "photo", "photo": self.keep != "motion"}
-        made = properties.duplicate_take(context.scene, source, **kept)
+        made = takes.duplicate_take(context.scene, source, **kept)
         shared = {"all": "motion and photo", "motion": "motion", "photo": "photo"}[self.keep]
         return f"{made.name} shares the {shared} of {name}."
 
@@ -63,10 +63,10 @@ class FLEXIMO_OT_remove_take(_OnTake, bpy.types.Operator):
     bl_options = CHANGES_FILE
 
     def act(self, context: Any) -> str:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         name = take.name
         landing.reject(take)
-        properties.remove_take(context.scene, take.uid)
+        takes.remove_take(context.scene, take.uid)
         if not any(scene.fleximo.takes for scene in bpy.data.scenes):
             shapes.remove_shapes()
         return f"{name} is off the list."

@@ -4,7 +4,7 @@ from typing import Any
 
 import bpy
 
-from .. import live_puppet, offers, plan_list, preview_picture, properties
+from .. import live_puppet, offers, plan_list, preview_picture, properties, takes
 from ..presets import draw_presets
 from .character import draw_character
 from .edit import draw_edit, draw_rig
@@ -92,13 +92,13 @@ class _TakePanel(_Sidebar):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return properties.active_take(context.scene) is not None
+        return takes.active_take(context.scene) is not None
 
     def draw(self, context: Any) -> None:
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        self.draw_take(layout, properties.active_take(context.scene))
+        self.draw_take(layout, takes.active_take(context.scene))
 
     def draw_take(self, layout: Any, take: Any) -> None:
         raise NotImplementedError
@@ -175,7 +175,7 @@ class FLEXIMO_PT_edit(_TakePanel, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        take = properties.active_take(context.scene)
+        take = takes.active_take(context.scene)
         return take is not None and take.armature is not None
 
     def draw_take(self, layout: Any, take: Any) -> None:

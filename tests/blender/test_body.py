@@ -19,9 +19,9 @@ SMALL = DEFAULT_RIG.with_offsets(DEFAULT_RIG.rest_offsets * 0.7, {})
 
 
 def take_with(addon: Any, scene: Any, rig: Any = DEFAULT_RIG) -> Any:
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     take.armature = addon("armature").build_armature(rig, "Subject", scene)
-    addon("properties").show_only(scene)
+    addon("takes").show_only(scene)
     return take
 
 
@@ -86,7 +86,7 @@ def test_the_shapes_go_with_the_last_take(addon: Any, scene: Any) -> None:
     assert "Fleximo Shapes" not in bpy.data.collections
     assert not [each for each in (*bpy.data.objects, *bpy.data.meshes) if each.name.startswith("fleximo_shape_")]
     armature = next(each for each in bpy.data.objects if each.type == "ARMATURE")
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     take.armature = armature
     take.show_body = True
     assert armature.pose.bones["head"].custom_shape is not None, "dressed again"
@@ -211,7 +211,7 @@ def test_undo_and_redo_of_the_body(addon: Any, scene: Any) -> None:
         assert armature.pose.bones["head"].custom_shape.name == "fleximo_shape_ring"
         bpy.ops.ed.redo()
         assert addon("body").body_of(bpy.context.scene.fleximo.takes[0].armature) is None
-    addon("properties").show_only(bpy.context.scene)
+    addon("takes").show_only(bpy.context.scene)
     assert addon("body").body_of(bpy.context.scene.fleximo.takes[0].armature) is not None
 
 
@@ -221,9 +221,9 @@ def test_enabling_twice_listens_once(addon: Any, installed: str) -> None:
         bpy.ops.preferences.addon_disable(module=installed)
         kinds = (handlers.undo_post, handlers.redo_post, handlers.load_post, handlers.depsgraph_update_post)
         assert not [call for kind in kinds for call in kind if call.__module__.endswith(".trails")]
-        assert addon("properties")._shown_listeners == []
+        assert addon("takes")._shown_listeners == []
         bpy.ops.preferences.addon_enable(module=installed)
-        assert len(addon("properties")._shown_listeners) == 1
+        assert len(addon("takes")._shown_listeners) == 1
         assert sum(call.__module__.endswith(".trails") for call in handlers.undo_post) == 1
 
 
@@ -234,6 +234,6 @@ def test_a_saved_file_keeps_body_and_shapes(addon: Any, scene: Any, tmp_path: Pa
     take = bpy.context.scene.fleximo.takes[0]
     body = addon("body").body_of(take.armature)
     made_of = body["fleximo_body"]
-    addon("properties").show_only(bpy.context.scene)
+    addon("takes").show_only(bpy.context.scene)
     assert addon("body").body_of(take.armature) == body and body["fleximo_body"] == made_of, "nothing is made anew"
     assert take.armature.pose.bones["spine1"].custom_shape is not None

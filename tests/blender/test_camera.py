@@ -106,7 +106,7 @@ def test_the_canvas_picture_is_the_photo_placed_by_the_framing(addon: Any, scene
 
 
 def test_a_camera_fitted_again_has_one_picture(addon: Any, scene: Any, anna: Person) -> None:
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     take.photo = str(PEOPLE / "anna.jpg")
     addon("shot").store_person(take, anna, "")
     for _ in range(2):

@@ -62,7 +62,7 @@ def test_who_leaves_the_picture_is_marked(addon: Any, scene: Any, take: Any) -> 
 
 
 def test_marks_that_cannot_be_read_are_not_drawn(addon: Any, scene: Any) -> None:
-    shot = addon("properties").add_take(scene)
+    shot = addon("takes").add_take(scene)
     for broken in ("", "{", json.dumps({"start": 1}), json.dumps([1])):
         shot.marks = broken
         assert addon("timeline_marks").bands(shot) == []

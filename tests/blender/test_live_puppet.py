@@ -45,7 +45,7 @@ def test_it_is_cut_once_and_shown_until_asked_again(addon: Any, scene: Any, take
         assert take.armature.show_in_front != expected, "bones in front would be covered"
     assert puppet_jobs(server) - before == 1
     bpy.ops.fleximo.add_take()
-    assert not live.is_live(addon("properties").active_take(scene))
+    assert not live.is_live(addon("takes").active_take(scene))
 
 
 def test_a_turned_bone_moves_its_layers_and_no_others(addon: Any, scene: Any, take: Any) -> None:

@@ -108,7 +108,7 @@ def test_ten_minutes_land_in_short_steps(addon: Any, scene: Any, walk: Motion) -
 
     rotations, root, contacts = np.tile(walk.rotations, (300, 1, 1)), np.tile(walk.root, (300, 1)), walk.contacts
     long = Motion(rotations, root, 30, np.tile(contacts, (300, 1)))
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     longest, steps = 0.0, addon("landing").landing_steps(take.uid, long)
     while True:
         started = time.thread_time()

@@ -47,7 +47,7 @@ def served(addon: Any, scene: Any, folder: Path) -> Iterator[Path]:
 
 @pytest.mark.timeout(120)
 def test_the_servers_model_makes_previews_and_single_moves(addon: Any, scene: Any, served: Path) -> None:
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     assert [item[0] for item in addon("choices").motion_model_items(take, None)] == ["moves", "t2m-gpt"]
     take.motion_choice = "t2m-gpt"
     take.text = TEXT
@@ -101,7 +101,7 @@ def test_settings_a_cancel_and_a_wrong_setting(
 ) -> None:
     from fleximo.client import Client
 
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     take.motion_model, take.text, take.motion_settings = "t2m-gpt", "a man juggles", "greedy=true"
     motions = []
     for seed in (1, 2):
@@ -130,7 +130,7 @@ def test_settings_a_cancel_and_a_wrong_setting(
 
 @pytest.mark.timeout(60)
 def test_weights_that_are_missing_are_listed_with_the_line_that_gets_them(addon: Any, scene: Any, served: Path) -> None:
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     served.unlink()  # another folder, without weights
     served.mkdir()
     assert bpy.ops.fleximo.connect() == {"FINISHED"}
@@ -146,7 +146,7 @@ def test_weights_that_are_missing_are_listed_with_the_line_that_gets_them(addon:
 def test_without_a_server_there_are_the_moves(addon: Any, scene: Any, tmp_path: Path) -> None:
     addon("properties").live().offer = ""
     addon("preferences").preferences().data_folder = str(tmp_path)
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     assert [item[0] for item in addon("choices").motion_model_items(take, None)] == ["moves"]
     bpy.ops.fleximo.plan(text="a man waves, then juggles")
     assert addon("plan_list").has_plan(take)

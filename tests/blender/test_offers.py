@@ -31,7 +31,7 @@ OFFER = {
 def take(addon: Any, scene: Any) -> Any:
     live = addon("properties").live()
     live.offer = ""
-    yield addon("properties").add_take(scene)
+    yield addon("takes").add_take(scene)
     live.offer, live.server, live.server_text, live.server_code = "", "unknown", "", ""
 
 

@@ -19,7 +19,7 @@ bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 
 @pytest.fixture
 def take(addon: Any, scene: Any, anna: Person) -> Any:
-    made = addon("properties").add_take(scene)
+    made = addon("takes").add_take(scene)
     made.photo = str(PEOPLE / "anna.jpg")
     addon("shot").store_person(made, anna, "")
     framing = frame_photo(anna.photo_size, (288, 512), anna)

@@ -102,7 +102,7 @@ def test_a_photo_without_feet_is_planned_for(addon: Any, scene: Any, anna: Perso
     confidence = anna.confidence.copy()
     for name in ("left_ankle", "right_ankle"):
         confidence[OPENPOSE_18.index(name)] = 0.0
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     assert bpy.ops.fleximo.plan(text="a woman walks and waves") == {"FINISHED"}
     assert json.loads(take.plan)["segments"][0]["move"] == "walk"
     bust = replace(anna, confidence=confidence)

@@ -15,16 +15,16 @@ bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
 def test_settings_are_kept_and_put_on_another_take(addon: Any, scene: Any) -> None:
     ops, presets = bpy.ops.fleximo, addon("presets")
     assert not ops.add_render_preset.poll()
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     take.engine, take.quality, take.size, take.rescale, take.seed = "mimicmotion", "standard", (576, 1024), "paper", 7
     assert ops.add_render_preset(name="Tall and slow") == {"FINISHED"}
     (folder,) = (Path(path) for path in bpy.utils.preset_paths(presets.FOLDER))
     (file,) = folder.glob("*.py")
-    other = addon("properties").add_take(scene)
+    other = addon("takes").add_take(scene)
     assert (other.engine, tuple(other.size)) == ("draft", (0, 0))
     menu = "FLEXIMO_PT_render_presets"
     assert bpy.ops.script.execute_preset(filepath=str(file), menu_idname=menu) == {"FINISHED"}
-    other = addon("properties").active_take(scene)
+    other = addon("takes").active_take(scene)
     assert (other.engine, other.quality, tuple(other.size), other.rescale) == (
         "mimicmotion",
         "standard",

@@ -87,7 +87,7 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any, monkeypatch: Any) -
     def draw(kind: Any) -> list[tuple[str, Any]]:
         recorder = Recorder()
         if hasattr(kind, "draw_take"):
-            kind.draw_take(None, recorder, addon("properties").active_take(scene))
+            kind.draw_take(None, recorder, addon("takes").active_take(scene))
         else:
             kind.draw(SimpleNamespace(layout=recorder), bpy.context)
         return recorder.asked
@@ -95,11 +95,11 @@ def test_panels_draw_for_every_state(addon: Any, scene: Any, monkeypatch: Any) -
     view3d = addon("panels.view3d")
     panels = [kind for kind in view3d.CLASSES if issubclass(kind, bpy.types.Panel)]
     assert not view3d.FLEXIMO_PT_motion.poll(bpy.context)
-    addon("properties").add_take(scene)
+    addon("takes").add_take(scene)
     assert view3d.FLEXIMO_PT_motion.poll(bpy.context)
     live = addon("properties").live()
     asked = []
-    take = addon("properties").active_take(scene)
+    take = addon("takes").active_take(scene)
     for state in ({"task": "Rendering"}, {"task": "", "error": "It failed. " * 20}, {"error": "", "message": "Done."}):
         for name, value in state.items():
             setattr(live, name, value)

@@ -122,7 +122,7 @@ def test_an_own_character_is_the_source_of_motion(addon: Any, scene: Any) -> Non
 
 def test_a_moved_character_is_read_where_it_stands(addon: Any, scene: Any) -> None:
     holder = build(CHARACTERS["SMPL"](), "Anna")
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     take.armature = holder
     with pytest.raises(RuntimeError, match="Press Map Rig"):
         bare = build(CHARACTERS["VRM"](), "Bare")
@@ -193,7 +193,7 @@ def test_what_is_no_body_is_listed_to_be_chosen_by_hand(addon: Any, scene: Any) 
     maker = Maker(Body())
     for number, joint in enumerate(("pelvis", "left_hip", "left_knee", "left_ankle")):
         maker.add(f'odd "{number}"', f'odd "{number - 1}"' if number else "", joint)
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     take.armature, take.character = build(whole, "Anna"), build(maker.made(), "Leg")
     assert bpy.ops.fleximo.map_rig() == {"FINISHED"}
     assert "bones that a body needs were not found" in addon("properties").live().message
@@ -309,7 +309,7 @@ def with_mesh(holder: Any) -> Any:
 def test_the_rendered_character_is_the_photo(addon: Any, scene: Any, tmp_path: Path) -> None:
     addon("preferences").preferences().video_folder = str(tmp_path)
     holder = build(CHARACTERS["MPFB"](), "Mia")
-    take = addon("properties").add_take(scene)
+    take = addon("takes").add_take(scene)
     take.character = holder
     assert not bpy.ops.fleximo.photo_from_rig.poll()
     bpy.ops.fleximo.map_rig()

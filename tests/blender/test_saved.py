@@ -31,7 +31,7 @@ def opened(addon: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Any:
 
 
 def test_there_is_a_file_of_each_format(addon: Any) -> None:
-    assert [int(path.stem.partition("_")[2]) for path in SAVED] == list(range(1, addon("properties").FORMAT + 1))
+    assert [int(path.stem.partition("_")[2]) for path in SAVED] == list(range(1, addon("takes").FORMAT + 1))
 
 
 def test_an_earlier_file_holds_all_that_it_held(addon: Any, opened: Any) -> None:
@@ -64,7 +64,7 @@ def test_work_goes_on_in_it(addon: Any, folders: Path, opened: Any) -> None:
 
 
 def test_a_file_of_a_newer_version_says_so(addon: Any, scene: Any, tmp_path: Path) -> None:
-    addon("properties").add_take(scene)
+    addon("takes").add_take(scene)
     scene.fleximo.format += 1
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "newer.blend"))
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)

@@ -236,7 +236,7 @@ def test_in_a_long_clip_a_pixel_shows_its_worst_frame(addon: Any) -> None:
 
 
 def test_a_check_of_another_render_or_one_that_cannot_be_read_is_not_shown(addon: Any, scene: Any) -> None:
-    marks, take = addon("check_marks"), addon("properties").add_take(scene)
+    marks, take = addon("check_marks"), addon("takes").add_take(scene)
     take.job, take.rendered_start, take.rendered_frames = "one", 5, 20
     marks.keep(take, checked_of(addon, {0: 0.5}).check)
     assert marks.checked(take).peaks[0][0] == 5

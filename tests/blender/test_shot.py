@@ -24,7 +24,7 @@ PHOTO = PEOPLE / "anna.jpg"
 @pytest.fixture
 def take(addon: Any, scene: Any, anna: Person) -> Any:
     """A take with a photo, its person, a fitted camera and 30 frames of walking on an armature."""
-    made = addon("properties").add_take(scene)
+    made = addon("takes").add_take(scene)
     made.photo = str(PHOTO)
     addon("shot").store_person(made, anna, "")
     framing = frame_photo(anna.photo_size, (288, 512), anna)
@@ -123,7 +123,7 @@ def test_takes_of_one_name_keep_their_own_camera_and_picture(addon: Any, scene: 
     first = take.camera
     picture = addon("camera").background_of(first)
     person = take.person
-    other = addon("properties").add_take(scene)
+    other = addon("takes").add_take(scene)
     other.name = scene.fleximo.takes[0].name
     other.photo, other.person = str(PHOTO), person
     for _ in range(2):
@@ -149,7 +149,7 @@ def test_a_take_survives_saving_and_loading(addon: Any, scene: Any, take: Any, t
     before = job_of(addon, scene, take)
     path = tmp_path / "scene.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(path))
-    addon("properties").add_take(scene)
+    addon("takes").add_take(scene)
     bpy.ops.wm.open_mainfile(filepath=str(path))
     loaded = bpy.context.scene
     (again,) = loaded.fleximo.takes
@@ -177,5 +177,5 @@ def test_a_bone_length_set_by_hand_is_the_persons(addon: Any, scene: Any, take: 
     assert after.person.bone_lengths_m["forearm"] == pytest.approx(1.3 * length)
     moved = np.abs(after.signal.track.points_px - before.signal.track.points_px).max(axis=(0, 2))
     assert moved[7] > 3.0 and moved[10] < 0.01, "the wrist moves, the ankle does not"
-    addon("properties").duplicate_take(scene, scene.fleximo.takes[0], motion=False, photo=True)
+    addon("takes").duplicate_take(scene, scene.fleximo.takes[0], motion=False, photo=True)
     assert scene.fleximo.takes[-1].bones["forearm"].metres == pytest.approx(1.3 * length)

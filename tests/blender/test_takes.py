@@ -98,4 +98,4 @@ def test_a_removed_take_leaves_the_others(addon: Any, scene: Any) -> None:
     bpy.ops.fleximo.remove_take()
     assert scene.fleximo.active == 0
     bpy.ops.fleximo.remove_take()
-    assert addon("properties").active_take(scene) is None
+    assert addon("takes").active_take(scene) is None
