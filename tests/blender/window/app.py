@@ -44,6 +44,7 @@ class App:
 
     def __init__(self, display: str, port: int, process: subprocess.Popen[bytes], shots: Path) -> None:
         self.display, self.port, self.process, self.shots = display, port, process, shots
+        self._scrolled_down = False  # the sidebar
         self._places: dict[str, tuple[int, int]] = {}  # of buttons, where they were last
 
     # Questions
@@ -123,13 +124,14 @@ class App:
         With `still` nothing lies below the mouse, and it waits until nothing moves any more.
         """
         if still:
+            self.move(WIDTH // 4, HEIGHT // 2)  # over the viewport first: the status bar ends no tooltip
             self.move(WIDTH // 2, HEIGHT - 4)
         self.run("pass", draw=True)
         pixels = self._pixels()
         deadline = time.monotonic() + 30.0
         while still and time.monotonic() < deadline:
             time.sleep(0.25)
-            self.move(WIDTH // 2, HEIGHT - 4)  # again, for a tooltip that was late
+            self.settle()
             before, pixels = pixels, self._pixels()
             if np.array_equal(before, pixels):
                 break
@@ -219,10 +221,13 @@ class App:
         return None
 
     def _scroll(self, *, up: bool) -> None:
-        """Scrolls the sidebar to its end."""
-        left, top, _, bottom = self.region("view", "UI")
-        self.move(left + 4, (top + bottom) / 2)
+        """Scrolls the sidebar to its end, if it is not there: over a panel, for the wheel is the view's elsewhere."""
+        if up != self._scrolled_down:
+            return
+        left, top, _, _ = self.region("view", "UI")
+        self.move(left + 60, top + _HEADERS_TOP_PX)
         self.press("click", "--repeat", "30", "--delay", "5", "4" if up else "5")
+        self._scrolled_down = not up
 
     def _copied(self, x: int, y: int, keys: str, *, patient: bool) -> str:
         """What is in the clipboard after pressing `keys` over a place; a busy Blender needs patience to notice it."""
