@@ -356,7 +356,7 @@ def test_the_draft_is_rendered_to_a_strip_and_seen(app: App) -> None:
     app.picture("rendering", still=False)
     done(app, f"{TAKE}.video")
     assert app.ask(STRIPS) == [[1, False, 126]]
-    place = app.region("preview")
+    place = app.region("preview", "PREVIEW")
     over(app, "preview", "Home")
     seen = []
     for frame in (20, 135):
