@@ -13,7 +13,14 @@ import pytest
 from tests.blender import stress
 from tests.blender.conftest import ROOT, SERVER_DATA
 
-pytest.importorskip("bpy", reason="the bpy module is not installed")
+bpy = pytest.importorskip("bpy", reason="the bpy module is not installed")
+
+IN_THE_APPLICATION = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from tests.blender import stress
+stress.main(*sys.argv[-2:])
+"""
 
 
 @pytest.mark.timeout(420)
@@ -22,7 +29,11 @@ def test_nothing_is_lost(archive: Path, tmp_path: Path) -> None:
         pytest.skip("the server runs elsewhere; it cannot be killed from here")
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "blender"), "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, "-m", "tests.blender.stress", str(archive), str(tmp_path)]
+    command = [sys.executable, "-m", "tests.blender.stress"]
+    if bpy.app.binary_path:  # the application, not the module
+        command = [bpy.app.binary_path, "-b", "--factory-startup", "--python-exit-code", "3"]
+        command += ["--python-expr", IN_THE_APPLICATION, "--"]
+    command += [str(archive), str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
     console = done.stdout + done.stderr
     assert done.returncode == 0, console[-4000:]
