@@ -22,8 +22,9 @@ from fleximo.planner.any_text import plan_any_text
 from fleximo.retarget import retarget
 from fleximo.rig import DEFAULT_RIG
 
-from . import offers, remote
+from . import offers
 from .preferences import server_folder
+from .remote import stages
 from .session import Report
 
 __all__ = ["MotionSource"]
@@ -76,7 +77,7 @@ class MotionSource:
         if self.server is None:
             return moves.generate(plan, fps=fps, rig=DEFAULT_RIG, progress=report), ()
         asked = (self.model, self.settings, plan, float(fps))
-        motion, notices = yield from remote.motion(self.server, *asked, report, part)
+        motion, notices = yield from stages.motion(self.server, *asked, report, part)
         return retarget(motion, DEFAULT_RIG).resample(fps), notices
 
     def exchange(

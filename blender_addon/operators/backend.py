@@ -12,8 +12,9 @@ import bpy
 from fleximo import __version__
 from fleximo.errors import FleximoError
 
-from .. import checklist, properties, remote, server_process, takes
+from .. import checklist, properties, server_process, takes
 from ..preferences import preferences, server_environment, server_folder, user_folder
+from ..remote import serving
 from ..session import Report, Task
 from . import orders
 from .base import LEAVES_FILE, FleximoOperator, TaskOperator
@@ -34,7 +35,7 @@ class _ServerTask(TaskOperator):
         return cls.idle()
 
 
-def _connected(greeting: remote.Greeting) -> str:
+def _connected(greeting: serving.Greeting) -> str:
     state = properties.live()
     state.server, state.server_text, state.server_code = "connected", greeting.told, ""
     state.offer = json.dumps({"version": greeting.version, **greeting.offer})
@@ -52,10 +53,10 @@ class FLEXIMO_OT_connect(_ServerTask, bpy.types.Operator):
         folder = server_folder()
         _not_connected("Looking for it...")
 
-        def work(report: Report) -> Generator[None, None, remote.Greeting]:
+        def work(report: Report) -> Generator[None, None, serving.Greeting]:
             report(0.0, "Looking for the server")
             yield
-            return remote.greeting(folder)
+            return serving.greeting(folder)
 
         return Task(self.kind, "Connecting", work, _connected, changes_file=False)
 
@@ -70,8 +71,8 @@ class FLEXIMO_OT_start_server(_ServerTask, bpy.types.Operator):
         folder, log = server_folder(), user_folder("server") / "server.log"
         given, environment = bpy.path.abspath(preferences().server_command), server_environment()
 
-        def work(report: Report) -> Generator[None, None, remote.Greeting]:
-            return remote.start_server(given, folder, log, environment, report)
+        def work(report: Report) -> Generator[None, None, serving.Greeting]:
+            return serving.start_server(given, folder, log, environment, report)
 
         return Task(self.kind, "Starting the server", work, _connected, changes_file=False)
 
@@ -88,7 +89,7 @@ class FLEXIMO_OT_stop_server(_ServerTask, bpy.types.Operator):
         def work(report: Report) -> Generator[None, None, str]:
             report(0.0, "Stopping the server")
             yield
-            return remote.stop_server(folder)
+            return serving.stop_server(folder)
 
         return Task(self.kind, "Stopping the server", work, _not_connected, changes_file=False)
 

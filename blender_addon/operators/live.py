@@ -11,8 +11,9 @@ import bpy
 from fleximo.files import canonical_json, write_atomic
 from fleximo.job import blob_digest
 
-from .. import live_puppet, remote, shot, takes
+from .. import live_puppet, shot, takes
 from ..preferences import server_folder, user_folder
+from ..remote import stages
 from ..session import Report, Task
 from .base import LEAVES_FILE, TaskOperator
 from .reference import read_photo
@@ -49,7 +50,7 @@ class FLEXIMO_OT_live_puppet(TaskOperator, bpy.types.Operator):
             if shown:
                 return None
             if not path.is_file():
-                write_atomic(path, (yield from remote.cut_puppet(folder, photo, person, framing, report)))
+                write_atomic(path, (yield from stages.cut_puppet(folder, photo, person, framing, report)))
             yield
             return path
 

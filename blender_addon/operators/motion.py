@@ -20,9 +20,10 @@ from fleximo.plan import MotionPlan
 from fleximo.planner import RulePlanner
 from fleximo.upper_body import plan_for
 
-from .. import landing, plan_list, remote, sampling, takes
+from .. import landing, plan_list, sampling, takes
 from ..motion_source import MotionSource
 from ..preferences import preferences, server_folder
+from ..remote import stages
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 
@@ -73,7 +74,7 @@ class _Wish:
     def _asked(self, report: Report) -> Generator[None, None, MotionPlan]:
         """The plan of the server's language model; the rules' where there is no server."""
         try:
-            return (yield from remote.plan(self.server, self.text, self.planner, self.source.model, report))
+            return (yield from stages.plan(self.server, self.text, self.planner, self.source.model, report))
         except FleximoError as error:
             if error.code != "server_not_running":
                 raise

@@ -19,8 +19,9 @@ from fleximo.errors import FleximoError
 from fleximo.frame_marks import FrameMarks, frame_marks
 from fleximo.pose_track import PoseTrack
 
-from .. import check_marks, pace, properties, remote, sequencer, takes, timeline_marks
+from .. import check_marks, pace, properties, sequencer, takes, timeline_marks
 from ..preferences import server_folder, stored_path
+from ..remote import renders
 from ..session import Report, Task
 from .base import LEAVES_FILE, FleximoOperator, begin, session, show
 
@@ -29,7 +30,7 @@ __all__ = ["CLASSES", "KIND", "Asked", "attach", "close_orders", "insert", "open
 KIND = "render"
 _KEEPS = ("server_not_running", "bad_token", "offline", "timeout")  # errors after which the render may still be had
 _NOT_SENT = "{}"  # of a take whose render was begun when the file was saved, but not yet at the server
-_Landed = tuple[remote.Rendered, FrameMarks]
+_Landed = tuple[renders.Rendered, FrameMarks]
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Asked:
         takes.find_take(uid)[1].order = json.dumps(told)
 
     @property
-    def order(self) -> remote.Order:
-        return remote.Order(self.job, Path(self.path))
+    def order(self) -> renders.Order:
+        return renders.Order(self.job, Path(self.path))
 
 
 def render_task(
@@ -89,9 +90,9 @@ def _forget(uid: str, error: FleximoError) -> None:
         takes.find_take(uid)[1].order = ""
 
 
-def wait_steps(server: Path, order: remote.Order, report: Report) -> Generator[None, None, _Landed]:
+def wait_steps(server: Path, order: renders.Order, report: Report) -> Generator[None, None, _Landed]:
     """Waits for a render; for the worker thread."""
-    rendered = yield from remote.collect(server, order, report)
+    rendered = yield from renders.collect(server, order, report)
     return rendered, frame_marks(PoseTrack.load(rendered.track))
 
 

@@ -21,8 +21,9 @@ from fleximo.person import Person
 from fleximo.plan import MotionPlan
 from fleximo.upper_body import plan_for
 
-from .. import camera, photo, points, remote, shot, takes
+from .. import camera, photo, points, shot, takes
 from ..preferences import server_folder
+from ..remote import stages
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, soon
 
@@ -112,7 +113,7 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
         stature_m, lens_degrees = take.stature_m or None, take.lens_degrees or None
 
         def work(report: Report) -> Generator[None, None, Person]:
-            return remote.detect(
+            return stages.detect(
                 folder, content, report, points=marks, choose=choose, stature_m=stature_m, lens_degrees=lens_degrees
             )
 

@@ -19,8 +19,9 @@ from fleximo.job import RenderJob
 from fleximo.pose_track import PoseTrack
 from fleximo.take import Take
 
-from .. import compat, remote, sampling, sequencer, shot, takes
+from .. import compat, sampling, sequencer, shot, takes
 from ..preferences import server_folder, video_folder
+from ..remote import renders
 from ..session import Report, Task, Work
 from . import orders
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator, session
@@ -97,7 +98,7 @@ class LastRender:
                 code="nothing_changed",
                 remedy="Move a bone, or press Render.",
             )
-        return remote.changing(job, (ranges[0][0], ranges[-1][1]), self.master_digest)
+        return renders.changing(job, (ranges[0][0], ranges[-1][1]), self.master_digest)
 
 
 class _Render(TaskOperator):
@@ -121,7 +122,7 @@ def task_of(take: Any, last: LastRender | None) -> Task:
     def gather() -> Generator[float, None, Work]:
         now = yield from take_steps(uid)
 
-        def work(report: Report) -> Generator[None, None, tuple[remote.Rendered, FrameMarks]]:
+        def work(report: Report) -> Generator[None, None, tuple[renders.Rendered, FrameMarks]]:
             report(0.0, "Preparing the take")
             yield
             made = now()
@@ -129,7 +130,7 @@ def task_of(take: Any, last: LastRender | None) -> Task:
             appearance = shot.appearance(job)
             why = None if last is None else last.why_full(job)
             job = job if last is None else last.change_to(job)
-            order = yield from remote.order(server, job, folder, stem, label, report, refine=refine)
+            order = yield from renders.order(server, job, folder, stem, label, report, refine=refine)
             report.keep(
                 orders.Asked(
                     order.job,

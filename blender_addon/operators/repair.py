@@ -14,8 +14,9 @@ import bpy
 from fleximo.errors import Cancelled, FleximoError
 from fleximo.job import RenderJob
 
-from .. import check_marks, compat, offers, remote, sequencer, takes
+from .. import check_marks, compat, offers, sequencer, takes
 from ..preferences import server_folder, stored_path, video_folder
+from ..remote import renders, serving
 from ..session import Report, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 from .orders import KIND, insert, scene_of
@@ -44,7 +45,7 @@ class Wish:
         settings |= {"steps": self.steps} if self.steps else {}
         first = max(job.seed, self.tried) + 1 if self.seed < 0 else self.seed
         return [
-            replace(remote.changing(job, self.window, master_digest), engine=engine, settings=settings, seed=first + n)
+            replace(renders.changing(job, self.window, master_digest), engine=engine, settings=settings, seed=first + n)
             for n in range(self.variants)
         ]
 
@@ -140,19 +141,19 @@ def range_task(take: Any, wish: Wish, target: str) -> Task:
     def gather() -> Generator[float, None, Work]:
         now = yield from take_steps(uid)
 
-        def work(report: Report) -> Generator[None, None, list[tuple[remote.Rendered, RenderJob]]]:
+        def work(report: Report) -> Generator[None, None, list[tuple[renders.Rendered, RenderJob]]]:
             report(0.0, "Preparing the take")
             yield
             job = now().job()
             _unedited(last, job)
             engine = wish.engine or job.engine
-            _refuse_seedless(wish, engine, remote.is_seeded(server, engine))
-            made: list[tuple[remote.Rendered, RenderJob]] = []
+            _refuse_seedless(wish, engine, serving.is_seeded(server, engine))
+            made: list[tuple[renders.Rendered, RenderJob]] = []
             jobs = wish.jobs(job, last.master_digest)
             try:
                 for number, each in enumerate(jobs):
                     one = report.part(number, len(jobs), f"{number + 1} of {len(jobs)}: " if len(jobs) > 1 else "")
-                    rendered = yield from remote.render(server, each, folder, stem, label, one, or_whole=False)
+                    rendered = yield from renders.render(server, each, folder, stem, label, one, or_whole=False)
                     made.append((rendered, each))
             except Cancelled:
                 if not made:
@@ -161,7 +162,7 @@ def range_task(take: Any, wish: Wish, target: str) -> Task:
 
         return work
 
-    def land(made: list[tuple[remote.Rendered, RenderJob]]) -> str:
+    def land(made: list[tuple[renders.Rendered, RenderJob]]) -> str:
         scene, landed = bpy.data.scenes.get(target) or scene_of(uid), takes.find_take(uid)[1]
         if landed.master_digest != last.master_digest:
             raise FleximoError(f"{landed.name} has been rendered anew meanwhile.", code="take_edited")
@@ -176,7 +177,7 @@ def range_task(take: Any, wish: Wish, target: str) -> Task:
 
 
 def _lay(
-    scene: Any, take: Any, number: int, rendered: remote.Rendered, job: RenderJob, window: tuple[int, int]
+    scene: Any, take: Any, number: int, rendered: renders.Rendered, job: RenderJob, window: tuple[int, int]
 ) -> None:
     start = take.rendered_start
     provenance = {

@@ -10,8 +10,9 @@ import bpy
 from fleximo.errors import FleximoError
 from fleximo.self_check import SelfCheck
 
-from .. import check_marks, compat, offers, remote, takes
+from .. import check_marks, compat, offers, takes
 from ..preferences import server_folder
+from ..remote import stages
 from ..session import Report, Task
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 from .orders import KIND
@@ -52,7 +53,7 @@ timeline and sequencer, markers on the worst frames"""
         uid, job, server, every = take.uid, take.job, server_folder(), self.every
 
         def work(report: Report) -> Generator[None, None, SelfCheck]:
-            found = yield from remote.self_check(server, job, every, report)
+            found = yield from stages.self_check(server, job, every, report)
             return found
 
         def land(found: SelfCheck) -> str:

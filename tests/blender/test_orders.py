@@ -110,7 +110,7 @@ def test_what_blender_leaves_behind_at_its_end(
     preferences.data_folder, preferences.video_folder = str(server), str(folders)
 
     preferences.data_folder = str(tmp_path / "nobody")
-    monkeypatch.setattr(addon("remote"), "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(addon("remote.waiting"), "_PATIENCE_S", 0.0)
     take = opened(path).fleximo.takes[0]
     wait_for(addon, "render")
     assert "Press Start" in addon("properties").live().error and take.order, "another time, perhaps"

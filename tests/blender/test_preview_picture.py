@@ -18,12 +18,12 @@ def status(state: str) -> JobStatus:
 
 
 def test_a_render_is_looked_at_while_it_runs(addon: Any, monkeypatch: Any) -> None:
-    remote, seen = addon("remote"), []
+    renders, seen = addon("remote.renders"), []
     now = [100.0]
-    monkeypatch.setattr(remote.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(renders.time, "monotonic", lambda: now[0])
     pictures = iter([None, b"one", b"two"])
     client = SimpleNamespace(preview=lambda _job: next(pictures))
-    onlooker = remote._Onlooker(SimpleNamespace(picture=seen.append))
+    onlooker = renders._Onlooker(SimpleNamespace(picture=seen.append))
     onlooker(client, status("queued"))
     assert onlooker.seconds == 0.0, "waiting is no rendering"
     for _ in range(6):  # 3 s, asked twice a second

@@ -70,4 +70,5 @@ def test_the_price_is_told_before(addon: Any, installed: str) -> None:
     pace._path().unlink()
     pace.forget()
     report = {"refinement": [{}], "notices": [{"code": "refined", "message": "Better."}]}
-    assert addon("remote")._of_report(report, 24) == (48, "Better. 24 frames rendered:"), "both renders took the time"
+    told = addon("remote.renders")._of_report(report, 24)
+    assert told == (48, "Better. 24 frames rendered:"), "both renders took the time"

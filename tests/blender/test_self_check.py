@@ -186,8 +186,8 @@ def test_the_worst_second_is_rendered_again_and_accepted(
 
 def stop_after_the_first(addon: Any, scene: Any, take: Any, monkeypatch: Any) -> None:
     """Stopped on the way, the variants that are finished are there."""
-    remote = addon("remote")
-    real, made = remote.render, []
+    renders = addon("remote.renders")
+    real, made = renders.render, []
 
     def render(*given: Any, **named: Any) -> Any:
         if made:
@@ -197,7 +197,7 @@ def stop_after_the_first(addon: Any, scene: Any, take: Any, monkeypatch: Any) ->
 
     scene.frame_set(FIRST)
     with monkeypatch.context() as patch:
-        patch.setattr(remote, "render", render)
+        patch.setattr(renders, "render", render)
         assert bpy.ops.fleximo.repair_second(variants=3, steps=1) == {"FINISHED"}
     assert len(made) == 1 == len(addon("sequencer").variants_of(scene, take.uid))
 

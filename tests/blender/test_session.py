@@ -147,14 +147,17 @@ def test_closing_ends_the_thread(addon: Any) -> None:
     assert thread is not None and not thread.is_alive()
 
 
-@pytest.mark.parametrize("name", ["remote", "session", "server_process", "axes"])
+ROOMS = [f"remote/{name}" for name in ("__init__", "renders", "serving", "stages", "waiting")]
+
+
+@pytest.mark.parametrize("name", [*ROOMS, "session", "server_process", "axes"])
 def test_what_runs_off_the_main_thread_knows_no_bpy(name: str) -> None:
     tree = ast.parse((ADDON / f"{name}.py").read_text("utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not {entry for entry in imported if entry.split(".")[0] in ("bpy", "mathutils")}
     relative = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level for a in n.names}
-    assert relative <= {"server_process", "Report"}
+    assert relative <= {"server_process", "Report", "asked", "connect", "ended"}
 
 
 def test_blender_is_read_and_written_in_steps(addon: Any, session: Any) -> None:
