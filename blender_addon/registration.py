@@ -18,10 +18,11 @@ from . import (
     preview_picture,
     properties,
     shortcuts,
+    takes,
     timeline_marks,
     trails,
 )
-from .operators import base, orders
+from .operators import base, fetch
 
 __all__ = ["register", "unregister"]
 
@@ -49,8 +50,10 @@ def register() -> None:
         foreign_rig.attach()
         _undo.append(base.close_session)
         base.open_session()
-        _undo.append(orders.close_orders)
-        orders.open_orders()
+        _undo.append(fetch.close_waiting)
+        fetch.open_waiting()
+        _undo.append(takes.close_takes)
+        takes.open_takes()
         _undo.append(overlay.close_overlay)
         overlay.open_overlay()
         _undo.append(trails.close_trails)

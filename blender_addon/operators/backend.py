@@ -16,7 +16,7 @@ from .. import checklist, properties, server_process, takes
 from ..preferences import preferences, server_environment, server_folder, user_folder
 from ..remote import serving
 from ..session import Report, Task
-from . import orders
+from . import fetch
 from .base import LEAVES_FILE, FleximoOperator, TaskOperator
 
 __all__ = ["CLASSES"]
@@ -39,7 +39,7 @@ def _connected(greeting: serving.Greeting) -> str:
     state = properties.live()
     state.server, state.server_text, state.server_code = "connected", greeting.told, ""
     state.offer = json.dumps({"version": greeting.version, **greeting.offer})
-    orders.attach()
+    fetch.attach()
     return greeting.told
 
 

@@ -1,36 +1,33 @@
-"""Renders that the server was asked for: kept in the file until their videos have landed, also over a new start.
+"""Renders that the server was asked for: a take's `order` says what it waits for, until the video has landed.
 
-The jobs belong to the server. A take's `order` says what is waited for; opening the file waits for it again.
+The jobs belong to the server. Waiting again in a file that is opened is `fetch`'s.
 """
 
 # mypy: disable-error-code="valid-type"
 
 import json
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.app.handlers import persistent
 
 from fleximo.errors import FleximoError
 from fleximo.frame_marks import FrameMarks, frame_marks
 from fleximo.pose_track import PoseTrack
 
-from .. import check_marks, pace, properties, sequencer, takes, timeline_marks
-from ..preferences import server_folder, stored_path
+from .. import check_marks, pace, sequencer, takes, timeline_marks
+from ..preferences import stored_path
 from ..remote import renders
 from ..session import Report, Task
-from .base import LEAVES_FILE, FleximoOperator, begin, session, show
+from .base import session
 
-__all__ = ["CLASSES", "KIND", "Asked", "attach", "close_orders", "insert", "open_orders", "render_task", "scene_of"]
+__all__ = ["KIND", "Asked", "Landed", "fitted_for", "insert", "render_task", "scene_of", "wait_steps"]
 
 KIND = "render"
 _KEEPS = ("server_not_running", "bad_token", "offline", "timeout")  # errors after which the render may still be had
-_NOT_SENT = "{}"  # of a take whose render was begun when the file was saved, but not yet at the server
-_Landed = tuple[renders.Rendered, FrameMarks]
+Landed = tuple[renders.Rendered, FrameMarks]
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Asked:
 
 
 def render_task(
-    take: Any, title: str, work: Callable[[Report], Generator[None, None, _Landed]] | None, gather: Any = None
+    take: Any, title: str, work: Callable[[Report], Generator[None, None, Landed]] | None, gather: Any = None
 ) -> Task:
     """The task that renders for `take`: its work keeps an `Asked` before it waits; its end shows in the sequencer."""
     uid = take.uid
@@ -90,13 +87,13 @@ def _forget(uid: str, error: FleximoError) -> None:
         takes.find_take(uid)[1].order = ""
 
 
-def wait_steps(server: Path, order: renders.Order, report: Report) -> Generator[None, None, _Landed]:
+def wait_steps(server: Path, order: renders.Order, report: Report) -> Generator[None, None, Landed]:
     """Waits for a render; for the worker thread."""
     rendered = yield from renders.collect(server, order, report)
     return rendered, frame_marks(PoseTrack.load(rendered.track))
 
 
-def _land(uid: str, landed: _Landed) -> str:
+def _land(uid: str, landed: Landed) -> str:
     rendered, marks = landed
     scene, take = takes.find_take(uid)
     asked, looked_at = session().kept(KIND, uid), check_marks.checked(take)
@@ -146,93 +143,3 @@ def insert(scene: Any, take: Any) -> Any:
         name=take.name,
         provenance=provenance,
     )
-
-
-def attach() -> list[Task]:
-    """Waits again for the renders that the open file's takes wait for; returns the tasks."""
-    waiting = [take for scene in bpy.data.scenes for take in scene.fleximo.takes if take.order]
-    return [_attached(take) for take in waiting if session().running(KIND, take.uid) is None]
-
-
-def _attached(take: Any) -> Task:
-    if take.order == _NOT_SENT:
-        from .render import task_of  # which needs this module
-
-        task: Task = task_of(take, None)
-        begin(task)
-        return task
-    server, asked = server_folder(), Asked.of(take)
-
-    def work(report: Report) -> Generator[None, None, _Landed]:
-        report.keep(asked)
-        return (yield from wait_steps(server, asked.order, report))
-
-    task = render_task(take, f"Rendering {take.name}", work)
-    begin(task)
-    return task
-
-
-def _opened(*_: Any) -> None:
-    """Another file: its renders are waited for, those of the former one stay at the server."""
-    here = {take.uid for scene in bpy.data.scenes for take in scene.fleximo.takes}
-    for task in list(session().tasks.values()):
-        if task.keep is not None and task.about not in here:
-            session().leave(task)
-    properties.live().error = takes.told_of_format()
-    try:
-        attach()
-    except (FleximoError, ValueError, KeyError, TypeError) as error:
-        properties.live().message = f"A render that this file waits for cannot be had: {error}"
-
-
-def _saved(*_: Any) -> None:
-    """An undo may have taken away what is waited for; the file shall know it."""
-    for task in session().tasks.values():
-        if task.keep is None:
-            continue
-        with suppress(FleximoError):  # its take is no longer in this file
-            if task.kept is None:
-                takes.find_take(task.about)[1].order = _NOT_SENT
-            else:
-                task.kept.keep(task.about)
-
-
-def open_orders() -> None:
-    """From now on opened files' renders are waited for."""
-    bpy.app.handlers.load_post.append(persistent(_opened))
-    bpy.app.handlers.save_pre.append(persistent(_saved))
-
-
-def close_orders() -> None:
-    """Undoes `open_orders`."""
-    for handlers, own in ((bpy.app.handlers.load_post, _opened), (bpy.app.handlers.save_pre, _saved)):
-        if own in handlers:
-            handlers.remove(own)
-
-
-class FLEXIMO_OT_fetch_renders(FleximoOperator, bpy.types.Operator):
-    """Wait for the renders that were asked for before this file was closed"""
-
-    bl_idname = "fleximo.fetch_renders"
-    bl_label = "Fetch Renders"
-    bl_options = LEAVES_FILE
-
-    @classmethod
-    def poll(cls, _context: Any) -> bool:
-        if not any(take.order for scene in bpy.data.scenes for take in scene.fleximo.takes):
-            return cls.refuse("No render is waited for")
-        return True
-
-    def invoke(self, _context: Any, _event: Any) -> set[str]:
-        return self.guarded(lambda: f"{len(attach())} renders are waited for.")
-
-    def act(self, _context: Any) -> str:
-        attach()
-        waiting = [task for task in session().tasks.values() if task.kind == KIND]
-        for task in waiting:
-            session().finish(task, watch=show)
-            show(task)
-        return f"{len(waiting)} renders have landed."
-
-
-CLASSES = (FLEXIMO_OT_fetch_renders,)
