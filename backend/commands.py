@@ -1,18 +1,17 @@
 """What each command does: files in, stages, files out, and the words printed afterwards.
 
-One function per command, named after it; arguments as parsed by `backend.cli`. Returns the JSON result with the
+One function per command, named after it; arguments as parsed by `backend.parser`. Returns the JSON result with the
 printed text under `text_output`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +19,14 @@ from backend import catalog, pipeline, reports
 from backend.drawing import FLEXIMO_THICK, draw_track
 from backend.evaluate.sheet import contact_sheet, write_picture
 from backend.media import read_frames
+from backend.options import check_target, motion_in, motion_settings_of, parse_size, points_of, settings_of
 from backend.refine import cost
 from backend.run_folder import run_folder
-from backend.terminal import ProgressLine
-from fleximo import FleximoError, Motion, Notice, PoseTrack
-from fleximo.files import read_bytes, read_json, write_json
-from fleximo.formats import Imported, check_written, import_motion, save_motion
+from backend.terminal import ProgressLine, sentence
+from fleximo import FleximoError, Notice, PoseTrack
+from fleximo.files import read_bytes, write_json
+from fleximo.formats import check_written, save_motion
 from fleximo.formats.mesh_cache import save_mesh
-from fleximo.named_values import named_values
 from fleximo.timing import as_fps
 
 __all__ = [
@@ -36,7 +35,6 @@ __all__ = [
 ]  # fmt: skip
 
 Result = dict[str, Any]
-_Stored = TypeVar("_Stored", Motion, PoseTrack)
 
 
 def animate(arguments: argparse.Namespace) -> Result:
@@ -46,12 +44,12 @@ def animate(arguments: argparse.Namespace) -> Result:
         )
     if arguments.item is not None and arguments.motion is None:
         raise FleximoError("--item chooses a motion of the file --motion; there is none.", code="no_such_item")
-    imported = None if arguments.motion is None else _import(arguments.motion, item=arguments.item or 0)
+    imported = None if arguments.motion is None else motion_in(arguments.motion, item=arguments.item or 0)
     request = pipeline.Request(
         photo=read_bytes(arguments.image),
         text=arguments.text,
         motion=None if imported is None else imported.motion,
-        points=_points(arguments.points),
+        points=points_of(arguments.points),
         detector=arguments.detector,
         choose=arguments.choose,
         engine=arguments.engine,
@@ -68,14 +66,14 @@ def animate(arguments: argparse.Namespace) -> Result:
         camera_height_m=arguments.camera_height,
         camera_pitch_degrees=arguments.camera_pitch,
         settings=settings_of(arguments),
-        motion_settings=_motion_settings(arguments),
+        motion_settings=motion_settings_of(arguments),
         refine=arguments.refine,
         master=arguments.keep is not None,
     )
     if arguments.output.suffix.lower() != ".mp4":
         raise FleximoError(f"The video {arguments.output} must end in .mp4.")
-    _check_target(arguments.output, arguments.image, arguments.motion, arguments.points)
-    _check_target(arguments.report, arguments.output, arguments.image, arguments.motion, arguments.points)
+    check_target(arguments.output, arguments.image, arguments.motion, arguments.points)
+    check_target(arguments.report, arguments.output, arguments.image, arguments.motion, arguments.points)
     if request.refine:
         print(f"fleximo: {cost(request.refine)}", file=sys.stderr)
     document = _animate(request, arguments.output, arguments.keep)
@@ -85,63 +83,6 @@ def animate(arguments: argparse.Namespace) -> Result:
     if arguments.report is not None:
         write_json(arguments.report, document)
     return document | {"video": str(arguments.output), "text_output": _told(document, arguments.output)}
-
-
-def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The engine's settings from --set, --quality and --steps; a value that is JSON is read as such."""
-    settings = _pairs(arguments.settings, "--set", "guidance=2.5")
-    named = {"quality": arguments.quality, "steps": arguments.steps}
-    return settings | {name: value for name, value in named.items() if value is not None}
-
-
-def _pairs(given: list[str], option: str, example: str) -> dict[str, Any]:
-    """The values of an option that is given as NAME=VALUE."""
-    return named_values(given, f"Write it like {option} {example}.")
-
-
-def _motion_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    return _pairs(arguments.motion_settings, "--motion-set", "greedy=true")
-
-
-def _check_target(target: Path | None, *inputs: Path | None) -> None:
-    """Raises before any work is done if `target` cannot be written, or is a file that the command reads."""
-    if target is None:
-        return
-    try:
-        is_folder = target.is_dir()
-        folder = next(parent for parent in target.absolute().parents if parent.exists())
-    except OSError as error:  # a name that is too long, say
-        raise FleximoError(f"{target} cannot be written: {error.strerror}.", code="unwritable_file") from None
-    if is_folder:
-        raise FleximoError(f"{target} is a folder; a file name was expected.", code="unwritable_file")
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise FleximoError(
-            f"{target} cannot be written: {folder} is no folder that you may write to.",
-            code="unwritable_file",
-            remedy="Choose another.",
-        )
-    for given in inputs:
-        if given is not None and given.resolve() == target.resolve():
-            raise FleximoError(f"{target} would be overwritten while it is read.", remedy="Give another name.")
-
-
-def _points(path: Path | None) -> Any:
-    """The key points placed by hand, if a file is given."""
-    if path is None:
-        return None
-    points = read_json(path)
-    if points is None:
-        raise FleximoError(f"{path} holds nothing.", code="invalid_points", remedy="See docs/photos.md.")
-    return points
-
-
-def _load(kind: type[_Stored], path: Path) -> _Stored:
-    """The motion or pose track in a file; an error names the file."""
-    content = read_bytes(path)
-    try:
-        return kind.from_bytes(content)
-    except FleximoError as error:
-        raise FleximoError(f"{path}: {error.message}", code=error.code, remedy=error.remedy) from None
 
 
 def _frames(count: int) -> str:
@@ -183,10 +124,6 @@ def _told(document: Result, output: Path) -> str:
     return "\n".join(lines)
 
 
-def sentence(notice: Notice) -> str:
-    return f"  {notice.code}: {notice.message} {notice.remedy}".rstrip()
-
-
 def render(arguments: argparse.Namespace) -> Result:
     from backend.render_commands import render as run
 
@@ -202,8 +139,8 @@ def plan(arguments: argparse.Namespace) -> Result:
 
 def motion(arguments: argparse.Namespace) -> Result:
     check_written(arguments.output, features=arguments.features)
-    _check_target(arguments.output)
-    fps, settings = as_fps(arguments.fps), _motion_settings(arguments)
+    check_target(arguments.output)
+    fps, settings = as_fps(arguments.fps), motion_settings_of(arguments)
     model = catalog.motion_model(arguments.motion_model, settings)
     made = catalog.plan_for_model(arguments.text, catalog.planner(arguments.planner), model).with_seed(arguments.seed)
     progress = ProgressLine()
@@ -238,10 +175,10 @@ def motion(arguments: argparse.Namespace) -> Result:
 
 def convert(arguments: argparse.Namespace) -> Result:
     check_written(arguments.output, features=arguments.features)
-    _check_target(arguments.output, arguments.input, arguments.model)
-    _check_target(arguments.mesh, arguments.input, arguments.model, arguments.output)
+    check_target(arguments.output, arguments.input, arguments.model)
+    check_target(arguments.mesh, arguments.input, arguments.model, arguments.output)
     asked = {"item": arguments.item, "fps": arguments.fps, "up": arguments.up, "model": arguments.model}
-    found = _import(arguments.input, **asked)
+    found = motion_in(arguments.input, **asked)
     if arguments.mesh is not None:
         if found.mesh is None:
             raise FleximoError(f"{arguments.input} is no mesh that --mesh could keep: {found.kind}.", code="no_mesh")
@@ -262,15 +199,6 @@ def convert(arguments: argparse.Namespace) -> Result:
     }
 
 
-def _import(path: Path, **asked: Any) -> Imported:
-    """The motion in any file or folder that is read; an error names it."""
-    try:
-        return import_motion(path, **asked)
-    except FleximoError as error:
-        told = error.message if str(path) in error.message else f"{path}: {error.message}"
-        raise FleximoError(told, code=error.code, remedy=error.remedy) from None
-
-
 def detect(arguments: argparse.Namespace) -> Result:
     import cv2
 
@@ -279,9 +207,9 @@ def detect(arguments: argparse.Namespace) -> Result:
     from fleximo.camera_fit import frame_photo
     from fleximo.files import write_atomic
 
-    _check_target(arguments.output, arguments.photo, arguments.points)
-    _check_target(arguments.mask, arguments.photo, arguments.points, arguments.output)
-    points = _points(arguments.points)
+    check_target(arguments.output, arguments.photo, arguments.points)
+    check_target(arguments.mask, arguments.photo, arguments.points, arguments.output)
+    points = points_of(arguments.points)
     used = detector_used(arguments.detector, points)
     person = find(
         read_bytes(arguments.photo),
@@ -307,12 +235,21 @@ def detect(arguments: argparse.Namespace) -> Result:
 def score(arguments: argparse.Namespace) -> Result:
     from backend.evaluate import metrics
 
-    _check_target(arguments.plot, arguments.video, arguments.target)
-    track = _load(PoseTrack, arguments.target)
+    check_target(arguments.plot, arguments.video, arguments.target)
+    track = _track(arguments.target)
     result = metrics.score_video(read_frames(arguments.video), track, every=arguments.every)
     if arguments.plot is not None:
         metrics.plot(result, arguments.plot)
     return result.to_json() | {"text_output": result.table()}
+
+
+def _track(path: Path) -> PoseTrack:
+    """The pose track in a file; an error names the file."""
+    content = read_bytes(path)
+    try:
+        return PoseTrack.from_bytes(content)
+    except FleximoError as error:
+        raise FleximoError(f"{path}: {error.message}", code=error.code, remedy=error.remedy) from None
 
 
 def check(arguments: argparse.Namespace) -> Result:
@@ -370,34 +307,3 @@ def bench(arguments: argparse.Namespace) -> Result:
 
     document = run(arguments.output, arguments.people, arguments.blender)
     return document | {"text_output": document["table"]}
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`576x1024` -> (576, 1024); both even, 64 to 4096.
-
-    >>> parse_size("576x1024")
-    (576, 1024)
-    """
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise FleximoError(f"The size {text!r} is not WxH.", remedy="Write it like 576x1024.")
-    size = (int(width), int(height))
-    if any(n % 2 or not 64 <= n <= 4096 for n in size):
-        raise FleximoError(f"The size {text} needs even numbers from 64 to 4096.")
-    return size
-
-
-def parse_range(text: str, frames: int) -> tuple[int, int]:
-    """`24:48` -> (24, 48), inside a clip of `frames` frames; either end may be left out.
-
-    >>> parse_range("24:", 100)
-    (24, 100)
-    """
-    start, colon, stop = text.partition(":")
-    try:
-        result = (int(start or 0), int(stop or frames))
-    except ValueError:
-        result = (0, 0)
-    if not colon or not 0 <= result[0] < result[1] <= frames:
-        raise FleximoError(f"The range {text!r} is not A:B inside 0:{frames}.", remedy="Write it like 24:48.")
-    return result

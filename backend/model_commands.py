@@ -1,6 +1,6 @@
 """What each action of `fleximo models` does: arguments in, words out.
 
-One function per action, ACTION_models; arguments as parsed by `backend.cli`. Knows no files of models.
+One function per action, ACTION_models; arguments as parsed by `backend.parser`. Knows no files of models.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from typing import Any
 
 from backend import catalog
 from backend.changed import render_changed, render_over
-from backend.commands import parse_range, sentence, settings_of
 from backend.kept import Kept
-from backend.terminal import ProgressLine
+from backend.options import parse_range, settings_of
+from backend.terminal import ProgressLine, sentence
 from fleximo.errors import FleximoError, Notice
 from fleximo.formats import import_motion
 

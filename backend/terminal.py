@@ -1,4 +1,4 @@
-"""Progress on a terminal: one line that redraws itself, with the time that is left."""
+"""What a terminal is told: progress, as one line that redraws itself with the time that is left, and notices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sys
 import time
 from typing import TextIO
 
-__all__ = ["ProgressLine"]
+from fleximo.errors import Notice
+
+__all__ = ["ProgressLine", "sentence"]
 
 _WIDTH = 28
 _MESSAGE_WIDTH = 40
@@ -50,3 +52,8 @@ class ProgressLine:
         columns = shutil.get_terminal_size().columns
         self._stream.write("\r" + line[: max(1, columns - 1)])
         self._stream.flush()
+
+
+def sentence(notice: Notice) -> str:
+    """A notice as a line below what a command prints."""
+    return f"  {notice.code}: {notice.message} {notice.remedy}".rstrip()

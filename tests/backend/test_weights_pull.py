@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from backend import model_commands, weights
-from backend.cli import build_parser, main
+from backend.cli import main
+from backend.parser import build_parser
 from backend.weights import lock, overview, store
 from backend.weights.fetch import Patience
 from backend.weights.headers import shapes_of

@@ -12,6 +12,7 @@ import pytest
 
 from backend import commands, refine
 from backend.cli import main
+from backend.run_folder import run_folder
 from tests.backend.same_pictures import same_pictures
 
 PHOTO = Path(__file__).parents[1] / "data" / "people" / "kenji.jpg"
@@ -76,9 +77,9 @@ def test_ctrl_c_keeps_what_is_finished_and_an_error_does_not(
 
 
 def test_two_runs_do_not_make_the_same_video_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with commands.run_folder(tmp_path / "o.mp4", tmp_path / "keep"):
+    with run_folder(tmp_path / "o.mp4", tmp_path / "keep"):
         assert main(command(tmp_path)) == 1
         assert "is making" in capsys.readouterr().err and len(work_of(tmp_path)) == 1
-        with commands.run_folder(tmp_path / "other.mp4", tmp_path / "keep"):
+        with run_folder(tmp_path / "other.mp4", tmp_path / "keep"):
             assert len(work_of(tmp_path)) == 2
     assert work_of(tmp_path) == []

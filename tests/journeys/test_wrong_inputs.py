@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend import catalog, commands
+from backend import catalog, commands, options
 from backend.cli import main
 from backend.models.detect import mediapipe_models
 from backend.weights import bundled_models
@@ -98,7 +98,7 @@ def test_a_motion_that_could_not_be_written_is_not_made(
         raise AssertionError("work began")
 
     monkeypatch.setattr(catalog, "motion_model", made)
-    monkeypatch.setattr(commands, "import_motion", made)
+    monkeypatch.setattr(options, "import_motion", made)
     (tmp_path / "a.npz").write_bytes(b"")
     for output, told in (
         ("o.fbx", "ending"),

@@ -13,9 +13,9 @@ from torch import Tensor
 from backend.diffusion.loading import read_metadata, read_tensors
 from backend.models.adapter.convention import Convention
 from backend.models.adapter.convert import POSE_GUIDER, UNET
-from backend.models.svd.networks import PoseNetworks, SvdNetworks
+from backend.models.svd.networks import PoseNetworks
 
-__all__ = ["AdapterNetworks", "SvdNetworks"]
+__all__ = ["AdapterNetworks"]
 
 _OWN = {"unet": UNET, "pose_net": POSE_GUIDER}
 

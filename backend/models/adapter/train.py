@@ -20,12 +20,12 @@ import torch
 from backend.diffusion.loading import assemble, empty, read_tensors
 from backend.models.adapter.convention import Convention
 from backend.models.adapter.material import ClipSource, MotionClips, TrackClips
-from backend.models.adapter.networks import SvdNetworks
 from backend.models.adapter.objective import Objective
 from backend.models.adapter.pairs import Clip
 from backend.models.adapter.sampling import Sampling, draw_hands
 from backend.models.adapter.training import Training, TrainingSettings
 from backend.models.adapter.validation import hand_error, loss_curve, strip, write_png
+from backend.models.svd.networks import SvdNetworks
 from backend.models.svd.unet import SVD_XT, PoseUNet
 from backend.terminal import ProgressLine
 from backend.video_tracks import track_folder
