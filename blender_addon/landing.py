@@ -67,15 +67,13 @@ def _keyed(uid: str, motion: Motion, keep: bool = False) -> Generator[float, Non
             take.armature_is_new, take.former_armature = True, former
         yield 0.0  # the body is a step of its own
         takes.show_only(takes.find_take(uid)[0])
-    return (
-        yield from armature.key_steps(lambda: takes.find_take(uid)[1].armature, motion, take.frame_start, take.name)
-    )
+    return (yield from armature.key_steps(lambda: takes.armature_of(uid), motion, take.frame_start, take.name))
 
 
 def _settle(uid: str, action: Any, frames: int, plan: MotionPlan | None, made_by: str) -> None:
     """Makes `action` the take's motion."""
     scene, take = takes.find_take(uid)
-    former = edit_layer.set_base(take.armature, action)
+    former = edit_layer.set_base(takes.armature_of(uid), action)
     if former is not None:
         former.use_fake_user = True
     if plan is not None:
@@ -89,7 +87,7 @@ def _settle(uid: str, action: Any, frames: int, plan: MotionPlan | None, made_by
 
 def exchange_steps(uid: str, base: str, made: Exchange, number: int) -> Generator[float, None, None]:
     """Exchanges one segment of the take's motion, whose action is called `base`; later keys by hand go along."""
-    own = yield from segments.exchange_steps(lambda: takes.find_take(uid)[1].armature, base, made, number)
+    own = yield from segments.exchange_steps(lambda: takes.armature_of(uid), base, made, number)
     scene, take = takes.find_take(uid)
     action = bpy.data.actions[own]
     _, _, stop = segments.ranges(action)[number]
@@ -116,7 +114,7 @@ def exchange_base(take: Any, action: Any) -> int:
 def choose(take: Any, number: int) -> None:
     """Shows the take's preview of that number."""
     take.candidate = number
-    edit_layer.show_preview(take.armature, _candidate(take).action)
+    edit_layer.show_preview(takes.armature_of(take.uid), _candidate(take).action)
 
 
 def accept(take: Any) -> MotionPlan:
@@ -136,13 +134,14 @@ def reject(take: Any) -> None:
     if take.armature is not None:
         edit_layer.hide_preview(take.armature)
     _forget_candidates(take)
-    if take.armature_is_new and take.armature is not None:
+    if take.armature_is_new:
         made, take.armature = take.armature, take.former_armature
-        bones = made.data
-        body.remove_body(made)
-        bpy.data.objects.remove(made)
-        bpy.data.armatures.remove(bones)
-        shapes.remove_unused()
+        if made is not None:
+            bones = made.data
+            body.remove_body(made)
+            bpy.data.objects.remove(made)
+            bpy.data.armatures.remove(bones)
+            shapes.remove_unused()
     take.armature_is_new, take.former_armature = False, None
 
 

@@ -16,6 +16,7 @@ from fleximo.errors import FleximoError
 __all__ = [
     "CLASSES",
     "FLEXIMO_AP_preferences",
+    "file_stem",
     "is_loopback",
     "may_go_online",
     "preferences",
@@ -26,6 +27,9 @@ __all__ = [
     "user_folder",
     "video_folder",
 ]
+
+
+_STEM_CHARACTERS = 40  # of up to four bytes each; a name of 255 bytes is the most that file systems take
 
 
 class FLEXIMO_AP_preferences(bpy.types.AddonPreferences):
@@ -148,6 +152,11 @@ def server_environment() -> dict[str, str]:
     chosen = preferences()
     given = {"URL": chosen.llm_url, "MODEL": chosen.llm_model, "KEY": chosen.llm_key}
     return {f"FLEXIMO_LLM_{name}": value for name, value in given.items() if value}
+
+
+def file_stem(name: str) -> str:
+    """What a file of the thing called `name` is called, as far as every file system has room for it."""
+    return str(bpy.path.clean_name(name))[:_STEM_CHARACTERS].strip("_ ") or "Take"
 
 
 def stored_path(path: Path) -> str:

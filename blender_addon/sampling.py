@@ -84,7 +84,7 @@ def sampling_steps(look_up: Callable[[], tuple[Any, Any]], start: int, stop: int
         with _frame_kept(scene):
             for frame in range(first, min(first + _FRAMES_A_STEP, stop)):
                 scene.frame_set(frame)
-                frames.append(_read(armature, reader.names))
+                frames.append(_read(scene, armature, reader.names))
         yield len(frames) / (stop - start)
     return reader.motion(frames, fps)
 
@@ -92,7 +92,7 @@ def sampling_steps(look_up: Callable[[], tuple[Any, Any]], start: int, stop: int
 def pose_now(scene: Any, armature: Any) -> Motion:
     """What the armature shows at this moment, keyed or not, as a motion of one frame."""
     reader = _reader_of(armature)
-    return reader.motion([_read(armature, reader.names)], scene_fps(scene))
+    return reader.motion([_read(scene, armature, reader.names)], scene_fps(scene))
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,11 @@ class _Frame:
     contacts: list[bool]
 
 
-def _read(armature: Any, names: tuple[str, ...]) -> _Frame:
+def _read(scene: Any, armature: Any, names: tuple[str, ...]) -> _Frame:
     """The evaluated pose of the bones called `names`, the root's first, at the scene's current frame."""
-    posed = armature.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    # The user may look at another scene meanwhile, whose graph does not know the armature.
+    seen = bpy.context.scene == scene
+    posed = armature.evaluated_get(bpy.context.evaluated_depsgraph_get() if seen else scene.view_layers[0].depsgraph)
     bones = posed.pose.bones
     matrices = np.empty((len(bones), 4, 4), dtype=np.float32)
     bones.foreach_get("matrix", matrices.reshape(-1))

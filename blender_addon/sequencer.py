@@ -31,7 +31,7 @@ def free_channel(strips: Any, start: int, stop: int) -> int:
     if channel > _MOST_CHANNELS:
         raise FleximoError(
             f"All {_MOST_CHANNELS} channels of the sequencer are in use at frame {start}.",
-            remedy="Remove a strip there.",
+            remedy="Remove a strip there, then press Insert Video: the video is kept.",
         )
     return channel
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bpy
+from bpy.app.handlers import persistent
 
 from fleximo.errors import FleximoError
 
@@ -20,6 +21,8 @@ __all__ = [
     "FORMAT",
     "active_take",
     "add_take",
+    "armature_of",
+    "close_takes",
     "duplicate_take",
     "find_take",
     "forget_camera",
@@ -28,7 +31,9 @@ __all__ = [
     "found_in",
     "list_bones",
     "on_shown",
+    "open_takes",
     "remove_take",
+    "separate",
     "show_only",
     "tell_shown",
     "told_of_format",
@@ -133,10 +138,17 @@ def show_only(scene: Any) -> None:
         return
     for other in scene.fleximo.takes:
         if other.armature is not None:
-            other.armature.hide_set(other.armature != take.armature)
+            _hide(scene, other.armature, other.armature != take.armature)
     if take.camera is not None:
         scene.camera = take.camera
     tell_shown(scene)
+
+
+def _hide(scene: Any, thing: Any, hidden: bool) -> None:
+    """Hides an object in the view layers of the scene that hold it; another scene may be the one that is seen."""
+    for layer in scene.view_layers:
+        if layer.objects.get(thing.name) == thing:
+            thing.hide_set(hidden, view_layer=layer)
 
 
 _shown_listeners: list[Callable[[Any], None]] = []
@@ -169,6 +181,54 @@ def find_take(uid: str) -> tuple[Any, Any]:
             if take.uid == uid:
                 return scene, take
     raise FleximoError("The take is no longer in this file; the result was not used.", code="take_gone")
+
+
+def armature_of(uid: str) -> Any:
+    """The armature of the take with that `uid`; raises `FleximoError` if one of them has been deleted meanwhile."""
+    take = find_take(uid)[1]
+    if take.armature is None:
+        raise FleximoError(
+            f"The armature of {take.name} has been deleted meanwhile.",
+            code="take_gone",
+            remedy="Undo (Ctrl+Z), or press Generate Motion.",
+        )
+    return take.armature
+
+
+_OBJECTS = ("armature", "former_armature", "character", "camera")
+
+
+def separate() -> None:
+    """Parts what Blender's own tools left together: takes of copied scenes, and objects deleted from every scene."""
+    known: set[str] = set()
+    for scene in sorted(bpy.data.scenes, key=lambda scene: int(scene.session_uid)):  # a copy is the younger one
+        if scene.library is not None:
+            continue
+        for take in scene.fleximo.takes:
+            if take.uid in known:
+                take.uid, take.order = uuid.uuid4().hex, ""  # what the server renders is the first one's
+            known.add(take.uid)
+            for name in _OBJECTS:
+                # A take alone would keep a deleted object in the file, hidden from everyone.
+                if getattr(take, name) is not None and not getattr(take, name).users_scene:
+                    setattr(take, name, None)
+
+
+@persistent  # type: ignore[untyped-decorator]
+def _scene_changed(_scene: Any, graph: Any) -> None:
+    if graph.id_type_updated("SCENE"):
+        separate()
+
+
+def open_takes() -> None:
+    """Begins to notice scenes that are copied and objects that are deleted."""
+    bpy.app.handlers.depsgraph_update_post.append(_scene_changed)
+
+
+def close_takes() -> None:
+    """Undoes `open_takes`."""
+    if _scene_changed in bpy.app.handlers.depsgraph_update_post:
+        bpy.app.handlers.depsgraph_update_post.remove(_scene_changed)
 
 
 def forget_person(take: Any) -> None:

@@ -15,7 +15,7 @@ import bpy
 
 from fleximo.errors import Cancelled, FleximoError
 
-from .. import preview_picture, properties
+from .. import preview_picture, properties, takes
 from ..session import TICK_S, Session, Task, as_fleximo_error
 
 __all__ = [
@@ -180,6 +180,7 @@ class FleximoOperator:
 
     def guarded(self, action: Callable[[], str]) -> set[str]:
         """Runs `action` and reports its sentence, or the sentence of what went wrong."""
+        takes.separate()
         try:
             message = action()
         except Cancelled as error:

@@ -80,8 +80,11 @@ class _OnLayer(_OnArmature):
     def poll(cls, context: Any) -> bool:
         if not super().poll(context):
             return False
-        if edit_layer.edits_action(takes.active_take(context.scene).armature) is None:
+        holder = takes.active_take(context.scene).armature
+        if edit_layer.edits_action(holder) is None:
             return cls.refuse("Leave the generated keys first (Edit Generated Keys), or generate a motion")
+        if edit_layer.base_action(holder) is None:
+            return cls.refuse("The generated motion's action has been deleted: undo, or press Generate Motion")
         return True
 
 
@@ -242,7 +245,7 @@ class _Snap(_OnLayer, TaskOperator):
             shapes.dress(take.armature, sampling.rig_of(take.armature))
 
         def look_up() -> tuple[Any, Any]:
-            return bpy.data.scenes[name], takes.find_take(uid)[1].armature
+            return bpy.data.scenes[name], takes.armature_of(uid)
 
         def work(_report: Report) -> Generator[None, None, None]:
             yield
@@ -308,7 +311,7 @@ class FLEXIMO_OT_reduce_keys(_OnLayer, TaskOperator, bpy.types.Operator):
         angle_rad, distance_m, first = math.radians(self.degrees), self.distance, 0
 
         def look_up() -> Any:
-            return takes.find_take(uid)[1].armature
+            return takes.armature_of(uid)
 
         def gather() -> Generator[float, None, Any]:
             nonlocal first
@@ -363,7 +366,7 @@ class FLEXIMO_OT_adjust_motion(_OnLayer, TaskOperator, bpy.types.Operator):
         adjust = _ADJUST[self.adjustment]
 
         def look_up() -> tuple[Any, Any]:
-            return bpy.data.scenes[scene_name], takes.find_take(uid)[1].armature
+            return bpy.data.scenes[scene_name], takes.armature_of(uid)
 
         def gather() -> Generator[float, None, Any]:
             before = yield from sampling.sampling_steps(look_up, start, stop)

@@ -14,6 +14,7 @@ from fleximo.formats import WRITTEN, Imported, import_motion, save_motion
 
 from .. import sampling, takes
 from ..landing import landing_steps
+from ..preferences import file_stem
 from ..session import Report, Task, Work
 from .base import LEAVES_FILE, TaskOperator
 
@@ -112,7 +113,7 @@ class FLEXIMO_OT_export_motion(TaskOperator, bpy.types.Operator):
         if self.filepath:
             return super().invoke(context, event)
         take = takes.active_take(context.scene)
-        self.filepath = f"{bpy.path.clean_name(take.name)}.bvh"
+        self.filepath = f"{file_stem(take.name)}.bvh"
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 

@@ -31,10 +31,15 @@ __all__ = ["CLASSES", "fit_take_camera", "photo_steps", "read_photo"]
 
 
 def photo_path(take: Any) -> Path:
-    """Where the take's photo lies; raises `FleximoError` where none is set."""
+    """Where the take's photo lies; raises `FleximoError` where none is set or it is not there."""
     if not take.photo:
         raise FleximoError("The take has no photo.", remedy="Choose a picture of the person.")
-    return Path(bpy.path.abspath(take.photo))
+    path = Path(bpy.path.abspath(take.photo))
+    if not path.is_file():
+        raise FleximoError(
+            f"There is no picture at {path}.", code="photo_gone", remedy="Put it back, or choose the photo again."
+        )
+    return path
 
 
 def read_photo(take: Any) -> bytes:

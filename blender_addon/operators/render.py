@@ -20,7 +20,7 @@ from fleximo.pose_track import PoseTrack
 from fleximo.take import Take
 
 from .. import compat, sampling, sequencer, shot, takes
-from ..preferences import server_folder, video_folder
+from ..preferences import file_stem, server_folder, video_folder
 from ..remote import renders
 from ..session import Report, Task, Work
 from . import orders
@@ -50,10 +50,7 @@ def take_steps(uid: str) -> Generator[float, None, Callable[[], Take]]:
     """The take as it is now, for any thread: the armature sampled over its frames, a few at a time."""
 
     def look_up() -> tuple[Any, Any]:
-        scene, take = takes.find_take(uid)
-        if take.armature is None:
-            raise FleximoError(f"The armature of {take.name} has been deleted meanwhile.", code="take_gone")
-        return scene, take.armature
+        return takes.find_take(uid)[0], takes.armature_of(uid)
 
     take = takes.find_take(uid)[1]
     motion = yield from sampling.sampling_steps(look_up, take.frame_start, take.frame_end + 1)
@@ -115,7 +112,7 @@ class _Render(TaskOperator):
 def task_of(take: Any, last: LastRender | None) -> Task:
     """The task that renders the take as it is now and puts its video into the sequencer."""
     uid, server, folder = take.uid, server_folder(), video_folder()
-    stem, label, start = bpy.path.clean_name(take.name), take.name, take.frame_start
+    stem, label, start = file_stem(take.name), take.name, take.frame_start
     target = compat.sequencer_scene(bpy.context).name
     fitted_for, engine, quality, refine = orders.fitted_for(take), take.engine, take.quality, take.refine
 

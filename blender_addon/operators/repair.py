@@ -15,7 +15,7 @@ from fleximo.errors import Cancelled, FleximoError
 from fleximo.job import RenderJob
 
 from .. import check_marks, compat, offers, sequencer, takes
-from ..preferences import server_folder, stored_path, video_folder
+from ..preferences import file_stem, server_folder, stored_path, video_folder
 from ..remote import renders, serving
 from ..session import Report, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -136,7 +136,7 @@ def _preview_range(scene: Any, take: Any) -> tuple[int, int]:
 def range_task(take: Any, wish: Wish, target: str) -> Task:
     """The task that renders a range of the take's video again and lays the variants muted over it."""
     uid, server, folder, last = take.uid, server_folder(), video_folder(), LastRender.of(take)
-    stem, label = f"{bpy.path.clean_name(take.name)}_range", f"{take.name}, frames again"
+    stem, label = f"{file_stem(take.name)}_range", f"{take.name}, frames again"
 
     def gather() -> Generator[float, None, Work]:
         now = yield from take_steps(uid)

@@ -15,7 +15,7 @@ from fleximo.person import Person
 from fleximo.rigs import match_rig
 
 from .. import bake, foreign_rig, rig_photo, sampling, shot, takes
-from ..preferences import stored_path, video_folder
+from ..preferences import file_stem, stored_path, video_folder
 from ..session import Report, Steps, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
 from .reference import fit_take_camera, photo_steps
@@ -134,7 +134,7 @@ class FLEXIMO_OT_photo_from_rig(TaskOperator, bpy.types.Operator):
     def prepare(self, context: Any) -> Task:
         scene, take, armature = context.scene, takes.active_take(context.scene), _character(context)
         folder, uid = video_folder(), take.uid
-        stem = f"{bpy.path.clean_name(take.name)} {bpy.path.clean_name(armature.name)}"
+        stem = f"{file_stem(take.name)} {file_stem(armature.name)}"
         path = next(free for n in range(1, 10_000) if not (free := Path(folder, f"{stem} {n}.png")).exists())
         shown = (scene.name, armature.name, sampling.pose_now(scene, armature), path)
 
