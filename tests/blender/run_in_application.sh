@@ -62,7 +62,7 @@ fi
 [ "$(id -u)" = 0 ] || not_here "only root can put one into a chroot"
 unshare --mount true 2>/dev/null || not_here "this machine does not let root mount"
 [ -x "$root/usr/bin/blender" ] || make_root >"$log" 2>&1 || not_here "Debian's cannot be had ($log says why)"
-version=$(inside blender --version | head -1)
+version=$(inside blender --version | sed -n 1p) || not_here "Debian's does not start in the chroot"
 case $version in
   "Blender "4.5* | "Blender "5.[0-2]*) echo "$version, from Debian" ;;
   *) not_here "Debian's is $version, for which the add-on was not made" ;;
