@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from backend.models import detect
-from backend.models.detect.frames import find_whole_body
-from backend.refit import Find, Found, error_of, judged, moved_along, refitted, seen_in
+from backend.models.detect.frames import Find, Found, find_whole_body
+from backend.refit import error_of, judged, moved_along, refitted, seen_in
 from backend.rendering import Rendered, render_job, share_of
 from backend.stages import Progress, silent
 from fleximo.changes import OF_A_RANGE, appearance, why_full

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from backend.evaluate.metrics import PoseScore, score_video
 from backend.media import read_frames
+from backend.models.detect.frames import Find, Found
 from backend.stages import Progress, silent
 from fleximo.arrays import FloatArray
 from fleximo.changes import CONFIDENCE_TOLERANCE
@@ -24,10 +25,7 @@ from fleximo.layouts import BODY, FACE, LEFT_HAND, OPENPOSE_18, RIGHT_HAND
 from fleximo.paper_rescale import FIT_POINTS
 from fleximo.pose_track import PoseTrack
 
-__all__ = ["Find", "Found", "error_of", "judged", "moved_along", "refitted", "seen_in"]
-
-Found = tuple[FloatArray, FloatArray]  # (128,2) px of the video, (128,) confidence
-Find = Callable[[Any], Found | None]  # a frame (H,W,3) -> who is seen in it
+__all__ = ["error_of", "judged", "moved_along", "refitted", "seen_in"]
 
 _SEEN = 0.3  # confidence; less is filled from the first skeleton
 # What hangs on which point of the body, and moves with it where only the point is seen.

@@ -6,19 +6,16 @@ detectors; the judgement is `fleximo.self_check`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from backend.media import read_chosen
 from backend.models import detect
-from backend.models.detect.frames import find_whole_body
+from backend.models.detect.frames import Find, find_whole_body
 from backend.stages import Progress, silent
-from fleximo.arrays import FloatArray
 from fleximo.changes import changed_frames, changed_ranges
 from fleximo.errors import FleximoError
 from fleximo.files import read_json, write_json
@@ -31,8 +28,6 @@ __all__ = ["CHECK_FILE", "check_render", "inherited", "kept_check"]
 
 CHECK_FILE = "self_check.json"
 _KEPT_EVERY = 20  # looks; a kill loses no more
-
-Find = Callable[[Any], tuple[FloatArray, FloatArray] | None]
 
 
 def check_render(

@@ -94,8 +94,11 @@ def after_render(take: Any, former: Checked | None, ranges: Sequence[tuple[int, 
 
     Without ranges all frames are new.
     """
-    same = former is not None and bool(ranges)
-    if former is None or not same or (former.start, former.check.frames) != (take.rendered_start, take.rendered_frames):
+    if (
+        former is None
+        or not ranges
+        or (former.start, former.check.frames) != (take.rendered_start, take.rendered_frames)
+    ):
         forget(take)
     else:
         keep(take, former.check.without(ranges))

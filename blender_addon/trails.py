@@ -92,8 +92,8 @@ class _Drawn:
 def open_trails() -> None:
     """Begins to draw in the 3D views, and to notice keys that change."""
     if not bpy.app.background:
-        for call, when in ((_draw_ghosts, "POST_VIEW"), (_draw_trails, "POST_VIEW")):
-            _handles.append(bpy.types.SpaceView3D.draw_handler_add(call, (), "WINDOW", when))
+        for call in (_draw_ghosts, _draw_trails):
+            _handles.append(bpy.types.SpaceView3D.draw_handler_add(call, (), "WINDOW", "POST_VIEW"))
     bpy.app.handlers.depsgraph_update_post.append(_keys_changed)
     for handlers in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post, bpy.app.handlers.load_post):
         handlers.append(_forget)
@@ -151,9 +151,9 @@ def trails_now(scene: Any, take: Any) -> Trails:
     places = np.array([_kept.poses[frame][1][joints] for frame in frames]).reshape(-1, len(joints), 3)
     paths = axes.points_to_blender(places.swapaxes(0, 1))
     keyed = np.array([[frame in _kept.keys[name] for frame in frames] for name in TRAILED], dtype=bool)
-    surfaces: list[tuple[Any, tuple[float, ...]]] = []
-    for frame, opaque in ghosts.items():
-        surfaces.append((_kept.surface(frame), (*(_BEFORE if frame < current else _AFTER), opaque)))
+    surfaces: list[tuple[Any, tuple[float, ...]]] = [
+        (_kept.surface(frame), (*(_BEFORE if frame < current else _AFTER), opaque)) for frame, opaque in ghosts.items()
+    ]
     return Trails(frames, current, paths, keyed, trail_fades(frames, current, state.trail_frames), surfaces)
 
 
@@ -277,9 +277,8 @@ def _dots(trails: Trails, view: Any, depth: Any, pixel: float) -> Any:
     colours[..., :3] = np.array([_SIDES[side] for side in TRAILED.values()])[:, None]
     colours[..., 3] = trails.fades
     colours[trails.keyed] = (*_KEY_COLOUR, 1.0)
-    now = trails.frames.index(trails.current) if trails.current in trails.frames else None
-    if now is not None:
-        radii[:, now] *= 1.6
+    if trails.current in trails.frames:
+        radii[:, trails.frames.index(trails.current)] *= 1.6
     corners, triangles = discs(trails.paths.reshape(-1, 3), radii.ravel(), across, up)
     return _batch(
         "TRIS", corners.reshape(-1, 3), np.repeat(colours.reshape(-1, 4), corners.shape[1], axis=0), triangles

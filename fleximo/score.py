@@ -23,9 +23,6 @@ class PoseTarget:
         self.track = track.subset(OPENPOSE_18)
         self.torso_px = _torso_px(self.track)
 
-    def __len__(self) -> int:
-        return len(self.track)
-
     def points_px(self, frame: int) -> FloatArray:
         """The points (18,2) asked for in `frame`."""
         return np.asarray(self.track.points_px[frame], dtype=float)

@@ -17,7 +17,6 @@ import numpy as np
 from fleximo.arrays import FloatArray
 from fleximo.errors import FleximoError
 from fleximo.layouts import OPENPOSE_18
-from fleximo.pose_track import PoseTrack
 from fleximo.score import PoseTarget
 from fleximo.timing import as_fps, frame_count
 
@@ -164,12 +163,11 @@ def frames_to_look_at(frames: int, every: int, known: Collection[int] = ()) -> l
     return [frame for frame in wanted if frame not in known]
 
 
-def look_at(target: PoseTarget | PoseTrack, frame: int, found_px: FloatArray | None) -> Look:
+def look_at(target: PoseTarget, frame: int, found_px: FloatArray | None) -> Look:
     """What the points (18,2) found in `frame`, in canvas px, are worth against those asked for; None: nobody found.
 
     A point counts at most one torso length. A frame in which nothing is asked for is as asked.
     """
-    target = target if isinstance(target, PoseTarget) else PoseTarget(target)
     errors = target.errors(frame, found_px)
     asked = ~np.isnan(errors)
     if not asked.any():

@@ -15,8 +15,9 @@ import pytest
 
 from backend import catalog, refine
 from backend.media import read_video
+from backend.models.detect.frames import Found
 from backend.refine import REFINED_TRACK, cost, render_refined
-from backend.refit import Found, error_of, judged, refitted
+from backend.refit import error_of, judged, refitted
 from backend.rendering import render_job
 from backend.stages import Progress, Workplace, silent
 from fleximo import FleximoError, Notice, RenderJob, Video

@@ -33,10 +33,11 @@ def test_one_arm_in_the_wrong_place_is_seen_and_named() -> None:
 
 
 def test_nobody_and_nothing_asked_for() -> None:
-    assert look_at(track_of(), 1, None) == Look(1, 1.0, False, "")
-    assert look_at(track_of(confidence=0.0), 1, None) == Look(1, 0.0, False, "")
-    found = PoseTarget(track_of()).points_px(1) + 1e4
-    assert look_at(track_of(), 1, found).error == 1.0, "a point counts one torso length at most"
+    target = PoseTarget(track_of())
+    assert look_at(target, 1, None) == Look(1, 1.0, False, "")
+    assert look_at(PoseTarget(track_of(confidence=0.0)), 1, None) == Look(1, 0.0, False, "")
+    found = target.points_px(1) + 1e4
+    assert look_at(target, 1, found).error == 1.0, "a point counts one torso length at most"
 
 
 def test_the_frames_that_are_looked_at() -> None:

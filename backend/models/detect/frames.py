@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from backend.models.detect import dwpose_models, mediapipe_models
@@ -10,7 +12,10 @@ from backend.models.detect.outline import Rgb
 from fleximo.arrays import FloatArray
 from fleximo.layouts import BODY
 
-__all__ = ["find_body", "find_whole_body"]
+__all__ = ["Find", "Found", "find_body", "find_whole_body"]
+
+Found = tuple[FloatArray, FloatArray]  # (128,2) px of the frame, (128,) confidence
+Find = Callable[[Rgb], Found | None]  # a frame (H,W,3) -> who is seen in it
 
 
 def find_body(rgb: Rgb) -> tuple[FloatArray, FloatArray] | None:
@@ -22,7 +27,7 @@ def find_body(rgb: Rgb) -> tuple[FloatArray, FloatArray] | None:
     return None if found is None else (found[0][BODY], found[1][BODY])
 
 
-def find_whole_body(rgb: Rgb, detector: str = "mediapipe") -> tuple[FloatArray, FloatArray] | None:
+def find_whole_body(rgb: Rgb, detector: str = "mediapipe") -> Found | None:
     """The same of all 128 points; by "dwpose", of the person of the largest box."""
     if detector == "dwpose":
         return _by_dwpose(rgb)
@@ -33,7 +38,7 @@ def find_whole_body(rgb: Rgb, detector: str = "mediapipe") -> tuple[FloatArray, 
     return points, confidence
 
 
-def _by_dwpose(rgb: Rgb) -> tuple[FloatArray, FloatArray] | None:
+def _by_dwpose(rgb: Rgb) -> Found | None:
     seen = dwpose_models.look(np.ascontiguousarray(rgb))
     if not len(seen.points_px):
         return None
