@@ -32,12 +32,23 @@ __all__ = [
     "show_preview",
     "shown_strip",
     "turn_path",
+    "why_fixed",
 ]
 
 _BASE, _PREVIEW = "Fleximo Motion", "Fleximo Preview"
 # Radians of half the angle of a turn: told finely, taken for none, and the least whose cosine is below 1 in 32 bits.
 _FINE_HALF_TURN, _NO_HALF_TURN, _LEAST_HALF_TURN = 1e-3, 2e-5, math.acos(1.0 - 2.0**-24)
 _ROLE = "fleximo"  # custom property of our actions: which layer they are
+
+
+def why_fixed(armature: Any) -> str:
+    """Why what is keyed on the armature would not be saved with this file; empty if it would be."""
+    if not armature.is_editable:
+        return f"{armature.name} is linked from another file: override it (Object > Library Override > Make)"
+    binding = armature.animation_data
+    if binding is not None and binding.action is not None and not binding.action.is_editable:
+        return f"The keys of {armature.name} are linked from another file: make its action local in the Action Editor"
+    return ""
 
 
 def base_strip(armature: Any) -> Any:

@@ -160,8 +160,8 @@ def _forget_candidates(take: Any, but: Any = None) -> None:
 
 
 def _fits(scene: Any, candidate: Any, motion: Motion) -> bool:
-    """Whether the armature is in the scene and has the motion's body."""
-    if candidate is None or scene.objects.get(candidate.name) != candidate:
+    """Whether the armature is in the scene, keeps what is keyed on it, and has the motion's body."""
+    if candidate is None or scene.objects.get(candidate.name) != candidate or not candidate.is_editable:
         return False
     bones = candidate.data.bones
     if foreign_rig.is_mapped(candidate) or any(name not in bones for name in motion.rig.joint_names):

@@ -13,6 +13,8 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from fleximo.errors import FleximoError
+
 from . import compat, edit_layer
 
 __all__ = ["LIMBS", "SWITCH", "add_controls", "control_of", "has_controls", "pole_of", "snap_steps"]
@@ -47,8 +49,20 @@ def has_controls(armature: Any) -> bool:
 
 
 def add_controls(armature: Any) -> None:
-    """Gives the armature controls and constraints for all limbs, switched to FK. It must be in the scene on screen."""
+    """Gives the armature controls and constraints for all limbs, switched to FK.
+
+    Raises `FleximoError` where it is not in the scene on screen, or its bones cannot be changed.
+    """
     layer, former = bpy.context.view_layer, bpy.context.view_layer.objects.active
+    if layer.objects.get(armature.name) != armature:
+        raise FleximoError(
+            f"{armature.name} is not in the view layer that is shown.", remedy="Tick its collection in the Outliner."
+        )
+    if not armature.data.is_editable:
+        raise FleximoError(
+            f"The bones of {armature.name} are linked from another file.",
+            remedy="Make the armature's data local (Object > Relations > Make Local).",
+        )
     mode = bpy.context.mode if former == armature else "OBJECT"
     if bpy.context.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")

@@ -64,7 +64,8 @@ class _OnArmature(FleximoOperator):
         take = takes.active_take(context.scene)
         if take is None or take.armature is None:
             return cls.refuse("Generate a motion first, or choose an armature")
-        return True
+        fixed = edit_layer.why_fixed(take.armature)
+        return cls.refuse(fixed) if fixed else True
 
     @classmethod
     def on_our_bones(cls, context: Any) -> bool:

@@ -14,7 +14,7 @@ from fleximo.job import blob_digest
 from fleximo.person import Person
 from fleximo.rigs import match_rig
 
-from .. import bake, foreign_rig, rig_photo, sampling, shot, takes
+from .. import bake, edit_layer, foreign_rig, rig_photo, sampling, shot, takes
 from ..preferences import file_stem, stored_path, video_folder
 from ..session import Report, Steps, Task, Work
 from .base import CHANGES_FILE, LEAVES_FILE, FleximoOperator, TaskOperator
@@ -47,7 +47,8 @@ class FLEXIMO_OT_map_rig(FleximoOperator, bpy.types.Operator):
             return cls.refuse(
                 "Choose a character of your own; the armature that Generate Motion makes needs no mapping"
             )
-        return True
+        fixed = edit_layer.why_fixed(armature)
+        return cls.refuse(fixed) if fixed else True
 
     def act(self, context: Any) -> str:
         armature = _character(context)
@@ -75,7 +76,8 @@ class FLEXIMO_OT_bake_to_rig(TaskOperator, bpy.types.Operator):
             return cls.refuse("Choose the armature of your own as the take's character")
         if not foreign_rig.is_mapped(take.character):
             return cls.refuse("Press Map Rig first")
-        return cls.idle()
+        fixed = edit_layer.why_fixed(take.character)
+        return cls.refuse(fixed) if fixed else cls.idle()
 
     def prepare(self, context: Any) -> Task:
         take = takes.active_take(context.scene)
@@ -83,12 +85,13 @@ class FLEXIMO_OT_bake_to_rig(TaskOperator, bpy.types.Operator):
         bridge = foreign_rig.bridge_of(take.character)
 
         def source() -> tuple[Any, Any]:
-            scene, found = takes.find_take(uid)
-            return scene, _there(found.armature, found)
+            return takes.find_take(uid)[0], takes.armature_of(uid)
 
         def target() -> Any:
             found = takes.find_take(uid)[1]
-            return _there(found.character, found)
+            if found.character is None:
+                raise FleximoError(f"The character of {found.name} has been deleted meanwhile.", code="take_gone")
+            return found.character
 
         def gather() -> Generator[float, None, Work]:
             motion = yield from sampling.sampling_steps(source, start, stop)
@@ -105,12 +108,6 @@ class FLEXIMO_OT_bake_to_rig(TaskOperator, bpy.types.Operator):
             return (yield from bake.bake_steps(target, *fitted, start, name))
 
         return Task(self.kind, f"Baking {take.name}", None, land, gather)
-
-
-def _there(armature: Any, take: Any) -> Any:
-    if armature is None:
-        raise FleximoError(f"The armature of {take.name} has been deleted meanwhile.", code="take_gone")
-    return armature
 
 
 class FLEXIMO_OT_photo_from_rig(TaskOperator, bpy.types.Operator):

@@ -161,3 +161,52 @@ def test_a_take_of_any_name_is_rendered(
     assert bpy.ops.fleximo.render() == {"FINISHED"}
     video = Path(scene.fleximo.takes[0].video)
     assert video.is_file() and video.parent == tmp_path and len(video.name.encode()) < 200
+
+
+@pytest.fixture
+def linked(addon: Any, scene: Any, take: Any, tmp_path: Path) -> Any:
+    """An armature with a motion, linked from another file, as the armature of the only take of a new file."""
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "other.blend"))
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "other.blend"), link=True) as (_, chosen):
+        chosen.objects = ["Take 1"]
+    armature = chosen.objects[0]
+    bpy.context.scene.collection.objects.link(armature)
+    bpy.ops.fleximo.add_take()
+    bpy.context.scene.fleximo.takes[0].armature = armature
+    return armature
+
+
+def test_a_linked_armature_is_left_alone(addon: Any, linked: Any) -> None:
+    """What would be keyed on it would be gone when the file is opened again."""
+    take = bpy.context.scene.fleximo.takes[0]
+    take.character = linked
+    for name in ("key_hands", "key_pose", "snap_ik", "reduce_keys", "map_rig", "bake_to_rig"):
+        assert not getattr(bpy.ops.fleximo, name).poll()
+    assert bpy.ops.fleximo.generate_motion(text="a man bows") == {"FINISHED"}
+    made = bpy.context.scene.fleximo.takes[0].armature
+    assert made != linked and made.library is None
+
+
+def test_an_overridden_armature_whose_keys_are_linked_takes_no_keys_by_hand(addon: Any, linked: Any) -> None:
+    own = linked.override_create(remap_local_usages=True)
+    if own.name not in bpy.context.scene.collection.objects:
+        bpy.context.scene.collection.objects.link(own)
+    take = bpy.context.scene.fleximo.takes[0]
+    take.armature = own
+    assert "make its action local" in addon("edit_layer").why_fixed(own)
+    assert not bpy.ops.fleximo.key_hands.poll()
+    own.animation_data.action.make_local()
+    assert bpy.ops.fleximo.key_hands(shape="fist") == {"FINISHED"}
+    with pytest.raises(RuntimeError, match=r"linked from another file\. Make the armature's data local"):
+        bpy.ops.fleximo.snap_ik()
+
+
+def test_controls_are_not_added_to_an_armature_out_of_sight(addon: Any, scene: Any, take: Any) -> None:
+    aside = bpy.data.collections.new("Aside")
+    scene.collection.children.link(aside)
+    aside.objects.link(take.armature)
+    scene.collection.objects.unlink(take.armature)
+    scene.view_layers[0].layer_collection.children["Aside"].exclude = True
+    with pytest.raises(RuntimeError, match="not in the view layer that is shown"):
+        bpy.ops.fleximo.snap_ik()
