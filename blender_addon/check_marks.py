@@ -94,14 +94,11 @@ def after_render(take: Any, former: Checked | None, ranges: Sequence[tuple[int, 
 
     Without ranges all frames are new.
     """
-    if (
-        former is None
-        or not ranges
-        or (former.start, former.check.frames) != (take.rendered_start, take.rendered_frames)
-    ):
-        forget(take)
-    else:
+    video = (take.rendered_start, take.rendered_frames)
+    if former is not None and ranges and (former.start, former.check.frames) == video:
         keep(take, former.check.without(ranges))
+    else:
+        forget(take)
 
 
 def renew_markers(scene: Any, take: Any) -> None:

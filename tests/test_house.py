@@ -1,4 +1,4 @@
-"""The house itself: which ring may import which, and that modules export exactly what they define."""
+"""The house itself: who may import whom, never in a circle, and that modules export exactly what they define."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,25 @@ def test_backend_never_imports_blender(path: Path) -> None:
 def test_the_addon_never_imports_the_backend(path: Path) -> None:
     roots = {name.split(".")[0] for name in imported_modules(path)}
     assert not roots & {"backend", "torch", "cv2", "mediapipe"}
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    paths = [path for ring in ("fleximo", "backend", "blender_addon") for path in ring_files(ring)]
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    graph = {
+        name: {other for other in imported_modules(path) if other in files and not f"{name}.".startswith(f"{other}.")}
+        for name, path in files.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises with the circle
+
+
+def test_the_floor_plan_names_every_room_of_the_addon() -> None:
+    told = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    addon = ROOT / "blender_addon"
+    rooms = {path.name for path in addon.glob("*.py")} | {
+        f"{path.parent.name}/" for path in addon.glob("*/__init__.py")
+    }
+    assert [room for room in sorted(rooms - {"__init__.py"}) if f"`{room}`" not in told] == []
 
 
 def test_no_model_imports_another() -> None:

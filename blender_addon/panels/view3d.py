@@ -201,7 +201,7 @@ class FLEXIMO_UL_joints(bpy.types.UIList):
 class FLEXIMO_PT_character(_TakePanel, bpy.types.Panel):
     bl_idname = "FLEXIMO_PT_character"
     bl_label = "Character"
-    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+    bl_options = _CLOSED
 
     def draw_take(self, layout: Any, take: Any) -> None:
         draw_character(layout, take)
