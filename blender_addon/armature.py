@@ -22,6 +22,7 @@ from . import axes, compat, edit_layer, shapes
 
 __all__ = [
     "CONTACTS",
+    "action_called",
     "basis_rotations",
     "bone_names",
     "build_armature",
@@ -171,6 +172,18 @@ def key_motion(armature: Any, motion: Motion, frame_start: int, action_name: str
             return action
 
 
+def action_called(action_name: str) -> Any:
+    """The action of that name, which steps work on; raises `FleximoError` where it is gone, as after an undo."""
+    action = bpy.data.actions.get(action_name)
+    if action is None:
+        raise FleximoError(
+            "The keys that were worked on have been undone, deleted or renamed meanwhile.",
+            code="take_gone",
+            remedy="Do it again.",
+        )
+    return action
+
+
 def key_steps(
     look_up: Callable[[], Any], motion: Motion, frame_start: int, action_name: str
 ) -> Generator[float, None, str]:
@@ -187,13 +200,13 @@ def key_steps(
     frames = np.arange(frame_start, frame_start + len(motion))
     try:
         for joint, name in enumerate(names):
-            channels = compat.channels_in(bpy.data.actions[own])
+            channels = compat.channels_in(action_called(own))
             for component, values in enumerate(basis_rotations(motion, joint, rests[joint]).T):
                 path = f'pose.bones["{name}"].rotation_quaternion'
                 _key(compat.add_curve(channels, path, component, name), frames, values, compat.LINEAR)
             yield (joint + 1) / len(names)
         head = rest_heads(look_up(), names[:1])
-        _key_root(compat.channels_in(bpy.data.actions[own]), names[0], motion, frames, rests[0], head)
+        _key_root(compat.channels_in(action_called(own)), names[0], motion, frames, rests[0], head)
         done = True
     finally:
         if not done and own in bpy.data.actions:

@@ -19,6 +19,7 @@ from fleximo.errors import FleximoError
 from fleximo.rigs import families
 
 from . import axes, compat, edit_layer, foreign_rig
+from .armature import action_called
 
 __all__ = ["bake_steps"]
 
@@ -281,7 +282,7 @@ def _key_steps(
     frames, done = np.arange(frame_start, frame_start + len(moves)), False
     try:
         for n, lead in enumerate(leads):
-            channels = compat.channels_in(bpy.data.actions[own])
+            channels = compat.channels_in(action_called(own))
             mode = look_up().pose.bones[lead.control].rotation_mode
             path, width = _PATHS.get(mode, _EULER)
             values = _as_mode(rot.continuous(basis(n)[:, None])[:, 0], mode)
@@ -291,7 +292,7 @@ def _key_steps(
                     curve, frames, values[:, component], interpolation=compat.LINEAR, key_type=compat.GENERATED
                 )
             yield 0.8 + 0.2 * (n + 1) / len(leads)
-        channels = compat.channels_in(bpy.data.actions[own])
+        channels = compat.channels_in(action_called(own))
         for component in range(3):
             curve = compat.add_curve(channels, f"{_path(mover)}.location", component, mover)
             compat.set_keys(curve, frames, moves[:, component], interpolation=compat.LINEAR, key_type=compat.GENERATED)

@@ -17,7 +17,7 @@ from fleximo.key_reduction import Keys, ReducedKeys
 from fleximo.motion import Motion
 
 from . import axes, compat, edit_layer, sampling
-from .armature import CONTACTS, bone_names, rest_heads, rest_quaternions
+from .armature import CONTACTS, action_called, bone_names, rest_heads, rest_quaternions
 
 __all__ = ["reading_steps", "writing_steps"]
 
@@ -27,7 +27,7 @@ def reading_steps(look_up: Callable[[], Any], base: str, fps: Fraction) -> Gener
     rig = sampling.rig_of(look_up())
     names = bone_names(look_up(), rig)
     rests, head = rest_quaternions(look_up(), names), rest_heads(look_up(), names[:1])
-    first, last = (round(end) for end in bpy.data.actions[base].frame_range)
+    first, last = (round(end) for end in action_called(base).frame_range)
     frames = range(first, last + 1)
     rotations = np.empty((len(frames), len(names), 4))
     for joint, name in enumerate(names):
@@ -45,7 +45,7 @@ def reading_steps(look_up: Callable[[], Any], base: str, fps: Fraction) -> Gener
 
 
 def _values(action: str, path: str, index: int, frames: range, default: float) -> Any:
-    curve = compat.channels_in(bpy.data.actions[action]).fcurves.find(path, index=index)
+    curve = compat.channels_in(action_called(action)).fcurves.find(path, index=index)
     return np.array([curve.evaluate(frame) if curve is not None else default for frame in frames])
 
 
@@ -58,7 +58,7 @@ def writing_steps(
     """
     names = bone_names(look_up(), sampling.rig_of(look_up()))
     rests, head = rest_quaternions(look_up(), names), rest_heads(look_up(), names[:1])
-    copy = bpy.data.actions[base].copy()
+    copy = action_called(base).copy()
     own, before, done = copy.name, _count(copy), False
     try:
         for joint, (name, keys) in enumerate(zip(names, reduced.joints)):
@@ -81,7 +81,7 @@ def writing_steps(
     finally:
         if not done and own in bpy.data.actions:
             bpy.data.actions.remove(bpy.data.actions[own])
-    return own, before, _count(bpy.data.actions[own])
+    return own, before, _count(action_called(own))
 
 
 def _count(action: Any) -> int:
@@ -89,7 +89,7 @@ def _count(action: Any) -> int:
 
 
 def _write(action: str, path: str, keys: Keys) -> None:
-    curves = compat.channels_in(bpy.data.actions[action]).fcurves
+    curves = compat.channels_in(action_called(action)).fcurves
     for index in range(keys.values.shape[1]):
         curve = curves.find(path, index=index)
         if curve is not None:
@@ -98,7 +98,7 @@ def _write(action: str, path: str, keys: Keys) -> None:
 
 def _drop_repeats(action: str, path: str) -> None:
     """Of constant keys those stay that change something, and the last, which tells the length."""
-    curve = compat.channels_in(bpy.data.actions[action]).fcurves.find(path)
+    curve = compat.channels_in(action_called(action)).fcurves.find(path)
     if curve is None:
         return
     keys = compat.read_keys(curve)

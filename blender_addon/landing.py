@@ -43,7 +43,7 @@ def landing_steps(
     (`MotionSource.kept`). Keys by hand stay, previews go. Steps that are stopped leave the take with its former motion.
     """
     own = yield from _keyed(uid, motion)
-    _settle(uid, bpy.data.actions[own], len(motion), plan, made_by)
+    _settle(uid, armature.action_called(own), len(motion), plan, made_by)
 
 
 def preview_steps(uid: str, motion: Motion, plan: MotionPlan, made_by: str) -> Generator[float, None, None]:
@@ -51,7 +51,7 @@ def preview_steps(uid: str, motion: Motion, plan: MotionPlan, made_by: str) -> G
     own = yield from _keyed(uid, motion, keep=True)
     scene, take = takes.find_take(uid)
     candidate = take.candidates.add()
-    candidate.action, candidate.frames, candidate.seed = bpy.data.actions[own], len(motion), plan.seed
+    candidate.action, candidate.frames, candidate.seed = armature.action_called(own), len(motion), plan.seed
     candidate.plan, candidate.text, candidate.made_by = json.dumps(plan.to_json()), take.text, made_by
     choose(take, len(take.candidates) - 1)
     scene.frame_end = max(scene.frame_end, take.frame_start + len(motion) - 1)
@@ -89,7 +89,7 @@ def exchange_steps(uid: str, base: str, made: Exchange, number: int) -> Generato
     """Exchanges one segment of the take's motion, whose action is called `base`; later keys by hand go along."""
     own = yield from segments.exchange_steps(lambda: takes.armature_of(uid), base, made, number)
     scene, take = takes.find_take(uid)
-    action = bpy.data.actions[own]
+    action = armature.action_called(own)
     _, _, stop = segments.ranges(action)[number]
     stop += exchange_base(take, action)
     if made.longer:

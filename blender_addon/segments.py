@@ -16,7 +16,7 @@ from fleximo.exchange import Exchange, Span
 from fleximo.plan import MotionPlan
 
 from . import compat, plan_list
-from .armature import CONTACTS, basis_rotations, bone_names, rest_heads, rest_quaternions, root_locations
+from .armature import CONTACTS, action_called, basis_rotations, bone_names, rest_heads, rest_quaternions, root_locations
 
 __all__ = ["exchange_steps", "mark_segments", "ranges"]
 
@@ -47,7 +47,7 @@ def exchange_steps(look_up: Callable[[], Any], base: str, made: Exchange, number
     motion = made.motion
     names = bone_names(look_up(), motion.rig)
     rests = rest_quaternions(look_up(), names)
-    copy = bpy.data.actions[base].copy()
+    copy = action_called(base).copy()
     own: str = copy.name
     first = ranges(copy)[0][1]
     done = False
@@ -67,7 +67,7 @@ def exchange_steps(look_up: Callable[[], Any], base: str, made: Exchange, number
         for side, contact in enumerate(CONTACTS):
             curve = curves.get((f'{root}["{contact}"]', 0))
             _replace(curve, first, made.contacts, motion.contacts[:, side], compat.CONSTANT)
-        _move_markers(bpy.data.actions[own], made, first, number)
+        _move_markers(action_called(own), made, first, number)
         done = True
     finally:
         if not done and own in bpy.data.actions:
@@ -76,7 +76,7 @@ def exchange_steps(look_up: Callable[[], Any], base: str, made: Exchange, number
 
 
 def _curves(action: str) -> dict[tuple[str, int], Any]:
-    channels = compat.channels_in(bpy.data.actions[action])
+    channels = compat.channels_in(action_called(action))
     return {(curve.data_path, curve.array_index): curve for curve in channels.fcurves}
 
 

@@ -17,6 +17,7 @@ __all__ = ["asked", "connect", "ended"]
 
 _ASK_EVERY_S = 0.2
 _ASK_QUEUED_S = 1.0  # while others are before it
+_CANCEL_S = 5.0  # without an answer, after which a cancel waits for the server no longer
 _PATIENCE_S = 120.0  # without an answer of the server, which a busy computer is slow to start again
 
 Waiting = Generator[None, None, JobStatus]
@@ -68,7 +69,7 @@ def ended(
     Goes on if the server is started again meanwhile. Returns the job done; raises its error.
     """
     client: Client | None = None
-    deadline = time.monotonic() + _PATIENCE_S
+    heard = time.monotonic()
     ask_at = 0.0
     cancelled = False
     while True:
@@ -83,7 +84,7 @@ def ended(
             if time.monotonic() >= ask_at:
                 status = client.job(job)
                 ask_at = time.monotonic() + (_ASK_QUEUED_S if status.position else _ASK_EVERY_S)
-                deadline = time.monotonic() + _PATIENCE_S
+                heard = time.monotonic()
                 if status.ended:
                     return _done(status)
                 if not cancelled:
@@ -91,7 +92,12 @@ def ended(
                     if onlooker is not None:
                         onlooker(client, status)
         except FleximoError as error:
-            if error.code != "server_not_running" or time.monotonic() > deadline:
+            if error.code != "server_not_running":
+                raise
+            silent_s = time.monotonic() - heard
+            if report.stopping and silent_s > _CANCEL_S:
+                raise Cancelled from None
+            if silent_s > _PATIENCE_S:
                 raise
             client = None  # it may have been started again, at another port
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from fleximo import FleximoError, Person
+from fleximo.errors import Cancelled
 from fleximo.job import blob_digest
 from fleximo.moves import generate
 from fleximo.plan import MotionPlan, Segment
@@ -210,3 +212,28 @@ def test_controls_are_not_added_to_an_armature_out_of_sight(addon: Any, scene: A
     scene.view_layers[0].layer_collection.children["Aside"].exclude = True
     with pytest.raises(RuntimeError, match="not in the view layer that is shown"):
         bpy.ops.fleximo.snap_ik()
+
+
+def test_keys_undone_while_they_land_are_told(addon: Any, scene: Any, take: Any) -> None:
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.fleximo.add_take()
+    bpy.ops.ed.undo_push(message="after")
+    steps = addon("landing").landing_steps(bpy.context.scene.fleximo.takes[0].uid, walk())
+    for _ in range(9):
+        next(steps)
+    bpy.ops.ed.undo()
+    with pytest.raises(FleximoError, match="undone, deleted or renamed meanwhile"):
+        list(steps)
+
+
+def test_a_cancel_is_heard_though_the_server_has_gone(
+    addon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, session = addon("remote.waiting"), addon("session")
+    monkeypatch.setattr(waiting, "_CANCEL_S", 0.0)
+    task = session.Task("render", "Rendering", None, str)
+    steps = waiting.ended(tmp_path, "job", session.Report(task, queue.SimpleQueue()), 1.0)
+    next(steps)
+    task.stop.set()
+    with pytest.raises(Cancelled):
+        list(steps)
