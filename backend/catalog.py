@@ -80,9 +80,7 @@ class TextToMotion:
 
     load: Callable[[Mapping[str, Any]], MotionModel]  # with settings of its own; raises for those that it does not have
     fidelity: str
-    reads_text: bool = (
-        False  # whether it reads the segments' words, so that it can do more than the moves that plans know
-    )
+    reads_text: bool = False  # the segments' words, so that it can do more than the moves that plans know
     bundles: tuple[str, ...] = ()  # of weights that it cannot do without
 
 

@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
-import secrets
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
-from pydantic import ValidationError
+from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from backend import catalog, weights
 from backend.jobs.records import LOG_FILE, PREVIEW_FILE
-from backend.jobs.store import MissingBlobs
 from backend.server.bell import Bell
 from backend.server.bodies import pieces, read_json_body
 from backend.server.db import CANCELING, QUEUED, RUNNING, JobRow
+from backend.server.errors import answer_errors
 from backend.server.scheduler import Scheduler
 from backend.server.schemas import (
     DIGEST,
@@ -56,22 +51,6 @@ from fleximo.plan import MotionPlan
 
 __all__ = ["create_app"]
 
-_LOG = logging.getLogger(__name__)
-_STATUS = {
-    "unknown_job": 404,
-    "unknown_blob": 404,
-    "no_preview": 404,
-    "no_result": 404,
-    "other_request": 409,
-    "wrong_state": 409,
-    "too_large": 413,
-    "bad_content_type": 415,
-    "bad_range": 416,
-    "queue_full": 429,
-    "unwritable_file": 507,
-    "no_space": 507,
-    "incomplete_body": 408,
-}
 _TYPES = {".mp4": "video/mp4", ".json": "application/json"}  # all others go out as bytes
 _RESULT = {
     "plan": "plan",
@@ -111,58 +90,8 @@ def create_app(scheduler: Scheduler | None = None, bell: Bell | None = None) -> 
     app.state.bell = bell
     app.state.started = time.monotonic()
     app.include_router(router)
-    app.add_exception_handler(FleximoError, _told)
-    app.add_exception_handler(RequestValidationError, _told_invalid)
-    app.add_exception_handler(ValidationError, _told_invalid)
-    app.add_exception_handler(HTTPException, _told_http)
-    app.add_exception_handler(OSError, _told_disk)
-    app.add_exception_handler(sqlite3.OperationalError, _told_disk)
-    app.add_exception_handler(Exception, _told_unexpected)
+    answer_errors(app)
     return app
-
-
-# --- errors
-
-
-def _error(status: int, code: str, message: str, remedy: str = "", missing: list[str] | None = None) -> JSONResponse:
-    detail = {"code": code, "message": message, "remedy": remedy, "missing": missing or []}
-    return JSONResponse({"error": detail}, status)
-
-
-async def _told(request: Request, error: Exception) -> Response:
-    assert isinstance(error, FleximoError)
-    missing = error.digests if isinstance(error, MissingBlobs) else None
-    return _error(_STATUS.get(error.code, 422), error.code, error.message, error.remedy, missing)
-
-
-async def _told_invalid(request: Request, error: Exception) -> Response:
-    """Names the first wrong field; what was sent is not sent back."""
-    assert isinstance(error, (RequestValidationError, ValidationError))
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])[:200]
-    return _error(422, "invalid_request", f"{place or 'The request'}: {first['msg']}.")
-
-
-async def _told_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = {404: "unknown_path", 405: "unknown_method", 416: "bad_range"}.get(error.status_code, "refused")
-    response = _error(error.status_code, code, str(error.detail))
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def _told_disk(request: Request, error: Exception) -> Response:
-    """A full or failing disk, in one sentence; nothing half-written is left, so the request can be sent again."""
-    _LOG.error("disk error at %s %s", request.method, request.url.path, exc_info=error)
-    reason = error.strerror if isinstance(error, OSError) else error
-    return _error(507, "unwritable_file", f"The data folder cannot be written or read: {reason}.", "Make room.")
-
-
-async def _told_unexpected(request: Request, error: Exception) -> Response:
-    """An id to look for in the server's log; never the trace."""
-    mark = secrets.token_hex(4)
-    _LOG.error("error %s at %s %s", mark, request.method, request.url.path, exc_info=error)
-    return _error(500, "internal_error", f"The server met an unexpected error; its log names it {mark}.")
 
 
 # --- the server itself

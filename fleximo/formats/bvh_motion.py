@@ -79,7 +79,7 @@ class _Person:
             self.notices.append(unit_notice(unit[0]))
         self.metres = unit[1]
         self.turn = _TURN_UP[ask.up or self._up(rest)]
-        places = self._places(rot.rotate(self.turn, rest * self.metres)[None], None)
+        places = self._places(rot.rotate(self.turn, rest * self.metres)[None])
         self.rest = {name: place[0] for name, place in places.items()}
         self.upright = torso_frame(self.rest)
 
@@ -108,10 +108,10 @@ class _Person:
                  for a, b in (("knee", "hip"), ("ankle", "knee"))]  # fmt: skip
         return all(float(rot.unit(bone) @ down) > 0.5 for bone in bones)
 
-    def _places(self, places: FloatArray, world: FloatArray | None) -> dict[str, FloatArray]:
+    def _places(self, places: FloatArray) -> dict[str, FloatArray]:
         """(T,3) m of the rig's joints; those that the file lacks lie on the bone where they would be.
 
-        `places` (T,J,3) m in our axes; `world` (T,J,4) the joints' rotations, None = the rest pose.
+        `places` (T,J,3) m in our axes.
         """
         at = self.named.by_name
         found = {name: places[:, joint] for name, joint in at.items()}
@@ -178,8 +178,8 @@ class _Person:
         )
         parts = []
         for start in range(0, len(self.file.rows), _CHUNK_FRAMES):
-            world, places = self.file.posed(slice(start, start + _CHUNK_FRAMES))
-            parts.append(self._body(self._places(rot.rotate(self.turn, places * self.metres), world)))
+            _, places = self.file.posed(slice(start, start + _CHUNK_FRAMES))
+            parts.append(self._body(self._places(rot.rotate(self.turn, places * self.metres))))
         return grounded(motion_from_joints(np.concatenate(parts), self.file.fps))
 
     def _body(self, found: dict[str, FloatArray]) -> FloatArray:

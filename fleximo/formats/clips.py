@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fleximo.arrays import BoolArray, FloatArray, freeze
 from fleximo.errors import FleximoError, Notice
@@ -93,8 +92,8 @@ class Found:
     notices: tuple[Notice, ...] = ()
 
 
-def numbers(values: Any, shape: tuple[int | None, ...], *, name: str, dtype: npt.DTypeLike = np.float64) -> FloatArray:
-    """`values` as finite numbers of `shape` and `dtype` (None = any length); raises `FleximoError` naming them."""
+def numbers(values: Any, shape: tuple[int | None, ...], *, name: str) -> FloatArray:
+    """`values` as finite numbers of `shape` (None = any length); raises `FleximoError` naming them."""
     if not isinstance(values, (np.ndarray, list, tuple, float, int)):
         raise FleximoError(f"{name} is no array of numbers.", code="unreadable_file")
     if isinstance(values, np.ndarray) and values.dtype.kind not in "fiu":

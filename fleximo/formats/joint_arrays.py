@@ -57,7 +57,7 @@ def found_in_array(values: npt.NDArray[Any], ask: Ask, *, beside: Path | None = 
     clip = values[choose(ask.item, items)] if len(shape) == 4 else values
     check_frames(len(clip))
     if shape[-2] == _VERTICES:
-        mesh = numbers(clip, (None, _VERTICES, 3), name="The mesh", dtype=np.float32)
+        mesh = numbers(clip, (None, _VERTICES, 3), name="The mesh")
         return Found("mesh of 6890 vertices", MeshClip(mesh, fps, beside), items)
     joints, notices = in_metres(numbers(clip[:, :_BODY], (None, _BODY, 3), name="The array of joints"))
     return Found(f"joints, {shape[-2]}", JointClip(joints, fps), items, notices=notices)

@@ -80,7 +80,7 @@ def cut_out(rgb: Rgb, body_px: FloatArray, present: BoolArray) -> BoolArray:
     small = np.ascontiguousarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
     points = body_px * [size[0] / width, size[1] / height]
     capsules = _capsules(points, present)
-    seeds = _seeds(points, present, capsules, (size[1], size[0]))
+    seeds = _seeds(points, capsules, (size[1], size[0]))
     found = _settled(small, _grab(small, seeds, torso_of(points)), seeds, capsules, torso_of(points))
     soft = cv2.GaussianBlur(found.astype(np.float32), (0, 0), 1.5)
     return refine_mask(rgb, cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), torso_of(body_px))
@@ -146,9 +146,7 @@ def _colour_log_ratio(small: Rgb, found: BoolArray) -> Plane:
     return np.asarray(ratio.ravel()[bins])
 
 
-def _seeds(
-    body_px: FloatArray, present: BoolArray, capsules: list[_Capsule], shape: tuple[int, int]
-) -> npt.NDArray[np.uint8]:
+def _seeds(body_px: FloatArray, capsules: list[_Capsule], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """(H,W) GrabCut labels: near the bones surely the person, far from them surely not, undecided between."""
     torso_px = torso_of(body_px)
     labels = np.full(shape, cv2.GC_BGD, dtype=np.uint8)
