@@ -1,6 +1,6 @@
-"""The dropdowns of the panel Render: they show and set plain values of the take, and keep nothing themselves.
+"""The dropdowns of the panels Motion and Render: they show and set plain values of the take and keep nothing.
 
-A dropdown's own number would mean something else after the server has learnt another engine.
+A dropdown's own number would mean something else after the server has learnt another engine or motion model.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ CUSTOM = len(SIZES)
 
 MOVES = "moves"  # the motion model that needs no server
 
-_TITLES = {"draft": "Draft puppet", "mimicmotion": "MimicMotion", "adapter": "Adapter", "wan_vace": "Wan VACE"}
+_TITLES = {"draft": "Draft puppet", "mimicmotion": "MimicMotion", "wan-vace": "Wan VACE"}
 _MOTION_TITLES = {MOVES: "Moves, in Blender", "t2m-gpt": "T2M-GPT"}
 
 

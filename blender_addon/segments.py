@@ -67,7 +67,7 @@ def exchange_steps(look_up: Callable[[], Any], base: str, made: Exchange, number
         for side, contact in enumerate(CONTACTS):
             curve = curves.get((f'{root}["{contact}"]', 0))
             _replace(curve, first, made.contacts, motion.contacts[:, side], compat.CONSTANT)
-        _move_markers(action_called(own), made, first, number)
+        _move_markers(action_called(own), made, number)
         done = True
     finally:
         if not done and own in bpy.data.actions:
@@ -110,7 +110,7 @@ def _join(*keys: dict[str, Any]) -> dict[str, Any]:
     return {name: np.concatenate([each[name] for each in keys]) for name in keys[0]}
 
 
-def _move_markers(action: Any, made: Exchange, first: int, number: int) -> None:
+def _move_markers(action: Any, made: Exchange, number: int) -> None:
     markers = sorted(action.pose_markers, key=lambda marker: marker.frame)
     markers[number].name = plan_list.title(made.plan.segments[number])
     for marker in markers[number + 1 :]:

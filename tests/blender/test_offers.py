@@ -49,6 +49,7 @@ def test_the_servers_engines_are_offered_and_a_free_name_is_kept(addon: Any, tak
     take.engine_choice = "mimicmotion"
     assert take.engine == "mimicmotion"
     assert offers.engine_named("mimicmotion").lacks == ("mimicmotion",)
+    assert [offers.Engine(name).title for name in ("wan-vace", "mine")] == ["Wan VACE", "mine"]
     live.offer = ""
     assert take.engine_choice == "mimicmotion", "kept without a server"
 
