@@ -46,6 +46,7 @@ def store_person(take: Any, person: Person, photo_digest: str) -> None:
     take.photo_digest = photo_digest
     list_bones(take)
     take.warnings = "\n".join(f"{notice.message} {notice.remedy}".strip() for notice in person.notices)
+    take.warning_codes = " ".join(notice.code for notice in person.notices)
 
 
 def person_of(take: Any) -> Person:

@@ -90,6 +90,7 @@ _OF_PHOTO = (
     "person",
     "photo_digest",
     "warnings",
+    "warning_codes",
     "camera",
     "framing",
     "fitted_camera",
@@ -233,7 +234,7 @@ def close_takes() -> None:
 
 def forget_person(take: Any) -> None:
     """Another photo: what was found in the former one no longer holds."""
-    take.person = take.photo_digest = take.warnings = ""
+    take.person = take.photo_digest = take.warnings = take.warning_codes = ""
     take.bones.clear()
     forget_camera(take)
 

@@ -157,7 +157,8 @@ def _show_server(task: Task) -> None:
 def show_error(error: FleximoError, detail: str = "") -> None:
     """Keeps the sentence for the panel and the full text for Copy Diagnostics."""
     state = properties.live()
-    state.message, state.error, state.detail = "", str(error), detail or f"{error.code}: {error}"
+    state.message, state.error, state.code = "", str(error), error.code
+    state.detail = detail or f"{error.code}: {error}"
 
 
 class FleximoOperator:

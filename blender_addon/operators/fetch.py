@@ -54,7 +54,7 @@ def _opened(*_: Any) -> None:
     for task in list(session().tasks.values()):
         if task.keep is not None and task.about not in here:
             session().leave(task)
-    properties.live().error = takes.told_of_format()
+    properties.live().error, properties.live().code = takes.told_of_format(), ""
     try:
         attach()
     except (FleximoError, ValueError, KeyError, TypeError) as error:

@@ -148,7 +148,7 @@ class FLEXIMO_FH_motion(bpy.types.FileHandler):
     bl_idname = "FLEXIMO_FH_motion"
     bl_label = "Motion"
     bl_import_operator = "fleximo.import_motion"
-    bl_file_extensions = ".bvh;.npz;.npy;.pkl;.pt"
+    bl_file_extensions = _READ.replace("*", "")
 
     @classmethod
     def poll_drop(cls, context: Any) -> bool:

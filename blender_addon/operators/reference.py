@@ -103,7 +103,10 @@ class FLEXIMO_OT_detect_pose(TaskOperator, bpy.types.Operator):
         name="By Points", description="Use the points placed by hand instead of looking", options={"SKIP_SAVE"}
     )
     choose: bpy.props.IntProperty(
-        name="Person", description="Which of several people, from the left, from 1 on; 0: the largest", min=0
+        name="Person",
+        description="Which of several people, from the left, from 1 on; 0: the largest",
+        min=0,
+        options={"SKIP_SAVE"},
     )
 
     def prepare(self, context: Any) -> Task:

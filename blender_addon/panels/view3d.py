@@ -8,6 +8,7 @@ from .. import live_puppet, offers, plan_list, preview_picture, properties, take
 from ..presets import draw_presets
 from .character import draw_character
 from .edit import draw_edit, draw_rig
+from .remedies import draw_remedies
 from .render import draw_render
 from .server import draw_lacking, draw_server
 from .text import draw_text
@@ -80,6 +81,7 @@ def draw_state(layout: Any) -> None:
     elif live.error:
         box = layout.box()
         draw_text(box, live.error, icon="ERROR")
+        draw_remedies(box, (live.code,))
         box.operator("fleximo.copy_diagnostics", icon="COPYDOWN")
     elif live.message:
         draw_text(layout, live.message, icon="INFO")
@@ -224,7 +226,9 @@ class FLEXIMO_PT_photo(_TakePanel, bpy.types.Panel):
         if take.placing:
             row.operator("fleximo.detect_pose", text="Use Points", icon="CHECKMARK").by_points = True
         if take.warnings:
-            draw_text(layout.box(), take.warnings, icon="ERROR")
+            box = layout.box()
+            draw_text(box, take.warnings, icon="ERROR")
+            draw_remedies(box, take.warning_codes.split())
         layout.prop(take, "camera")
         shown = live_puppet.is_live(take)
         layout.operator("fleximo.live_puppet", icon="OUTLINER_OB_ARMATURE", depress=shown)

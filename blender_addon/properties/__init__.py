@@ -83,6 +83,7 @@ class FLEXIMO_PG_live(bpy.types.PropertyGroup):
     )
     message: bpy.props.StringProperty(name="Message", description="What happened last")
     error: bpy.props.StringProperty(name="Error", description="What went wrong last, and what to do")
+    code: bpy.props.StringProperty(name="Code", description="The code of the last error")
     detail: bpy.props.StringProperty(name="Detail", description="The full text of the last error")
 
 

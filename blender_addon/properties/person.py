@@ -74,6 +74,7 @@ class PersonOfTake:
         max=150.0,
     )
     warnings: bpy.props.StringProperty(description="What to beware of in the photo, one sentence per line")
+    warning_codes: bpy.props.StringProperty(description="The codes of these warnings, with spaces between them")
     camera: bpy.props.PointerProperty(
         type=bpy.types.Object, name="Camera", description="The camera fitted to the photo", poll=_is_camera
     )
