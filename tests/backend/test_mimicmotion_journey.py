@@ -76,7 +76,7 @@ def test_the_command_line_renders_and_says_that_the_weights_are_made_up(
     ("more", "code"),
     [
         (["--set", "stpes=3"], "invalid_setting"),
-        (["--set", "steps"], "invalid_input"),
+        (["--set", "steps"], "invalid_setting"),
         (["--quality", "great"], "invalid_setting"),
         (["--size", "130x192"], "invalid_size"),
         (["--engine", "draft", "--steps", "3"], "invalid_setting"),
