@@ -74,4 +74,8 @@ printf '#!/bin/sh\nexec nsenter --target %s --mount --root env --chdir="$PWD" %s
 chmod +x "$server"
 in_there=(LIBGL_ALWAYS_SOFTWARE=1 OMP_NUM_THREADS=1 FLEXIMO_SERVER_PYTHON="${server#"$root"}")
 inside "${in_there[@]}" "${without_window[@]}"
-inside "${in_there[@]}" "${with_window[@]}"
+# On a virtual display a click is lost now and then; a second failure is no accident.
+inside "${in_there[@]}" "${with_window[@]}" || {
+  echo "The tests in the window failed; once more:"
+  inside "${in_there[@]}" "${with_window[@]}"
+}
