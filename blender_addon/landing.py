@@ -18,6 +18,7 @@ from fleximo.motion import Motion
 from fleximo.plan import MotionPlan
 
 from . import armature, body, edit_layer, foreign_rig, plan_list, sampling, segments, shapes, takes
+from .session import LATER
 
 __all__ = [
     "MOST_PREVIEWS",
@@ -65,8 +66,9 @@ def _keyed(uid: str, motion: Motion, keep: bool = False) -> Generator[float, Non
         take.armature = armature.build_armature(motion.rig, take.name, scene)
         if keep:
             take.armature_is_new, take.former_armature = True, former
-        yield 0.0  # the body is a step of its own
+        yield LATER  # the body is a tick of its own
         takes.show_only(takes.find_take(uid)[0])
+        yield 0.0
     return (yield from armature.key_steps(lambda: takes.armature_of(uid), motion, take.frame_start, take.name))
 
 
