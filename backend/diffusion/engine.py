@@ -5,7 +5,8 @@ What is rendered, and what a plan can spare, is said by the engines that derive 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -26,12 +27,15 @@ class Render(Attempt[Video], Protocol):
     notices: list[Notice]
 
 
-class DiffusionEngine:
+class DiffusionEngine(ABC):
     """Base of a `VideoModel`. The networks stay loaded between jobs where memory allows."""
 
     label: str  # as people call it
     multiple: int  # px that both sides of a picture are multiples of
     gpu_precision: str
+    networks: Callable[[torch.device, str], Any]  # of a device and a precision, not loaded yet
+    plan_kind: type[Plan]
+    attempt: Callable[..., Render]  # of job, settings, networks, plan, workplace, progress
     first_stage: str  # of an attempt, where one that has not begun runs out of memory
 
     def __init__(self, device: str | None = None) -> None:
@@ -56,7 +60,7 @@ class DiffusionEngine:
         networks = self._networks_for(settings.precision)
         folder = None if place is None else place.folder
         # The plan of an earlier attempt at this job goes on with the same bits.
-        found = recall(folder, self._plan_kind())
+        found = recall(folder, self.plan_kind)
         if found is not None:
             memory, self._told = found
         else:
@@ -66,7 +70,7 @@ class DiffusionEngine:
 
         def begin(memory: Any) -> Render:
             nonlocal notices
-            render = self._attempt(job, settings, networks, memory, place, progress)
+            render = self.attempt(job, settings, networks, memory, place, progress)
             notices = render.notices
             return render
 
@@ -79,33 +83,21 @@ class DiffusionEngine:
         self._told += notices
         return video
 
+    @abstractmethod
     def _settings(self, job: RenderJob) -> Any:
         """The job's settings, checked; what else the engine refuses of a job is refused here."""
-        raise NotImplementedError
 
-    def _fresh(self, device: torch.device, precision: str) -> Any:
-        """Networks that are not loaded yet."""
-        raise NotImplementedError
-
-    def _plan_kind(self) -> type[Plan]:
-        raise NotImplementedError
-
+    @abstractmethod
     def _plan(self, job: RenderJob, settings: Any, networks: Any, place: Workplace | None) -> Any:
         """The plan for what is free now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _step_down(self, plan: Any, stage: str, *, smaller_window: bool) -> Any:
         """The next thriftier plan after `stage` ran out of memory; None when there is none left."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _given_up(self, before: Any, after: Any) -> Mapping[str, str]:
         """Field of the plan -> how a render went on without it, in words."""
-        raise NotImplementedError
-
-    def _attempt(
-        self, job: RenderJob, settings: Any, networks: Any, memory: Any, place: Workplace | None, progress: Progress
-    ) -> Render:
-        raise NotImplementedError
 
     def _check_size(self, size: tuple[int, int]) -> None:
         if any(side % self.multiple for side in size):
@@ -119,7 +111,7 @@ class DiffusionEngine:
     def _networks_for(self, precision: str) -> Any:
         if precision == "auto":
             precision = self.gpu_precision if self.device.type == "cuda" else "fp32"
-        fresh = self._fresh(self.device, precision)
+        fresh = self.networks(self.device, precision)
         if self._networks is None or (self._networks.sums, self._networks.dtype) != (fresh.sums, fresh.dtype):
             self._networks = fresh
         return self._networks

@@ -9,8 +9,6 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 
-import torch
-
 from backend.diffusion.devices import free_bytes
 from backend.diffusion.engine import DiffusionEngine
 from backend.diffusion.memory import GIB
@@ -18,7 +16,7 @@ from backend.models.mimicmotion.networks import Networks
 from backend.models.mimicmotion.rendering import Rendering, sampling_plan
 from backend.models.mimicmotion.settings import Settings
 from backend.models.svd.memory import MemoryPlan, given_up, plan_memory, step_down
-from backend.stages import Progress, Workplace
+from backend.stages import Workplace
 from fleximo.errors import FleximoError, Notice
 from fleximo.job import RenderJob
 
@@ -36,26 +34,10 @@ class MimicMotion(DiffusionEngine):
     multiple = 64  # px: the VAE divides by 8, the U-Net halves three times without padding
     gpu_precision = "fp16"
     first_stage = "look"
+    networks, plan_kind, attempt = Networks, MemoryPlan, Rendering
 
     def _settings(self, job: RenderJob) -> Settings:
         return Settings.from_json(job.settings)
-
-    def _fresh(self, device: torch.device, precision: str) -> Networks:
-        return Networks(device, precision)
-
-    def _plan_kind(self) -> type[MemoryPlan]:
-        return MemoryPlan
-
-    def _attempt(
-        self,
-        job: RenderJob,
-        settings: Settings,
-        networks: Networks,
-        memory: MemoryPlan,
-        place: Workplace | None,
-        progress: Progress,
-    ) -> Rendering:
-        return Rendering(job, settings, networks, memory, place, progress)
 
     def _plan(self, job: RenderJob, settings: Settings, networks: Networks, place: Workplace | None) -> MemoryPlan:
         frames = _frames(job, place)

@@ -9,8 +9,6 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 
-import torch
-
 from backend.diffusion.devices import free_bytes
 from backend.diffusion.engine import DiffusionEngine
 from backend.diffusion.memory import GIB
@@ -19,7 +17,7 @@ from backend.models.wan_vace.networks import Networks
 from backend.models.wan_vace.rendering import Rendering
 from backend.models.wan_vace.settings import Settings
 from backend.models.wan_vace.windows import padded
-from backend.stages import Progress, Workplace
+from backend.stages import Workplace
 from fleximo.errors import FleximoError, Notice
 from fleximo.job import RenderJob
 
@@ -39,6 +37,7 @@ class WanVACE(DiffusionEngine):
     multiple = 16  # px: the VAE divides by 8, the transformer takes two by two of its latents
     gpu_precision = "bf16"
     first_stage = "encode"
+    networks, plan_kind, attempt = Networks, MemoryPlan, Rendering
 
     def notices(self, job: RenderJob) -> tuple[Notice, ...]:
         """What had to give way in the last render, and what the model was not trained for."""
@@ -54,23 +53,6 @@ class WanVACE(DiffusionEngine):
                 remedy="Use the kinematic adapter with this engine.",
             )
         return settings
-
-    def _fresh(self, device: torch.device, precision: str) -> Networks:
-        return Networks(device, precision)
-
-    def _plan_kind(self) -> type[MemoryPlan]:
-        return MemoryPlan
-
-    def _attempt(
-        self,
-        job: RenderJob,
-        settings: Settings,
-        networks: Networks,
-        memory: MemoryPlan,
-        place: Workplace | None,
-        progress: Progress,
-    ) -> Rendering:
-        return Rendering(job, settings, networks, memory, place, progress)
 
     def _plan(self, job: RenderJob, settings: Settings, networks: Networks, place: Workplace | None) -> MemoryPlan:
         wanted = min(settings.window, padded(len(job.signal.track)))
